@@ -1,0 +1,75 @@
+/* message.h - one message of the fabric: topic, properties, payload.
+ *
+ * Built once by the worker it arrives at, then immutable; reference counted;
+ * the payload is copied once, from receive buffers into segments of the message
+ * pool, and never per subscriber. Topic and properties lie contiguous in the
+ * message's head. One worker per store: no atomics.
+ *
+ * Ownership: message_begin gives one reference to the caller; message_ref adds
+ * one; message_put takes one away and clears the pointer. Not here: matching,
+ * wire formats. */
+#pragma once
+#include "dataplane/base/attr.h"
+#include "dataplane/base/counters.h"
+#include "dataplane/base/span.h"
+
+#include <rte_mbuf.h>
+
+enum {
+	MESSAGE_HEAD_SMALL = 512,    /* bytes of topic and properties that most messages have */
+	MESSAGE_HEAD_LARGE = 136 << 10, /* the largest: a topic of 64 KiB and as much again */
+};
+
+/* What a publisher says beside topic and payload. All spans: empty when absent. */
+struct message_props {
+	struct span content_type;
+	struct span reply_to;       /* MQTT response topic, AMQP reply-to */
+	struct span correlation;
+	struct span user;           /* pairs, each {u16 size, key, u16 size, value} */
+	uint32_t expiry_s;          /* 0: none */
+	uint8_t payload_is_utf8;
+	uint8_t priority;
+};
+
+struct message {
+	struct span topic;          /* in the head */
+	struct message_props props; /* in the head */
+	uint32_t publisher;         /* connection that published it; POOL_NONE: none */
+	uint32_t refs;
+	uint32_t payload_size;
+	uint32_t payload_have;      /* while it is being built */
+	struct rte_mbuf *payload;   /* segments in order; NULL when empty */
+	struct rte_mbuf *last;      /* where the next chunk goes */
+	bool retain;                /* publisher's flag, for retain-as-published */
+	bool large_head;
+	struct messages *store;
+	uint64_t born_us;
+	uint64_t carrier[4];        /* the worker's, for the transport that lends the payload */
+};
+
+struct messages_conf {
+	uint32_t count;             /* messages alive at once */
+	uint32_t large_count;       /* of them with a head above MESSAGE_HEAD_SMALL */
+	struct rte_mempool *segments; /* payload bytes; owned by the caller */
+	uint32_t segments_reserve;  /* keep this many free: message_begin refuses below */
+	struct counters *counters;
+};
+
+struct messages; /* the store of one worker */
+
+MUST_USE struct messages *messages_create(const struct messages_conf *conf);
+void messages_destroy(struct messages **m); /* asserts that none is alive */
+uint32_t messages_alive(const struct messages *m);
+
+/* Copies topic and properties. NULL when a pool is empty or the head is too large: a normal
+ * answer, counted as ERR_NO_MESSAGES. */
+MUST_USE struct message *message_begin(struct messages *store, struct span topic,
+	const struct message_props *props, uint32_t payload_size);
+/* Appends a chunk; false when segments ran out: nothing was taken, try again later. */
+MUST_USE bool message_append(struct message *m, struct span chunk);
+static inline bool message_whole(const struct message *m)
+{
+	return m->payload_have == m->payload_size;
+}
+struct message *message_ref(struct message *m);
+void message_put(struct message **m);

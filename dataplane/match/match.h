@@ -1,0 +1,51 @@
+/* match.h - which filters does a topic match?
+ *
+ * A filter lives in exactly one engine: `exact` (literal filters, one hash
+ * lookup) or `shapes` (wildcard filters grouped by which levels are wild; one
+ * lookup per shape in use). Irregular filters get an engine of their own later.
+ * Filters are MQTT's (4.7): levels joined by '/', `+` one level, `#` the rest
+ * including its parent; a topic that starts with '$' is not matched by a filter
+ * that starts with a wildcard (4.7.2). Insertion works at once, in constant
+ * time; so does removal. One matcher belongs to one worker: no locks.
+ *
+ * All memory is taken by match_create. Equal filters share one id. */
+#pragma once
+#include "dataplane/base/attr.h"
+#include "dataplane/base/counters.h"
+#include "dataplane/base/hash.h"
+
+enum {
+	MATCH_LEVELS_MAX = 128,      /* deeper topics and filters: ERR_TOPIC_TOO_DEEP */
+	MATCH_FILTER_BYTES_MAX = 65535,
+	MATCH_NONE = UINT32_MAX,
+};
+
+struct match;
+
+struct match_conf {
+	uint32_t filters_max;     /* distinct filters */
+	size_t filter_bytes_max;  /* bytes of text of all filters together */
+	struct hash_key key;      /* secret: peers choose the strings */
+	struct counters *counters; /* COUNTER_FILTERS */
+};
+
+MUST_USE struct match *match_create(const struct match_conf *conf); /* NULL: no memory */
+void match_destroy(struct match **m);
+size_t match_bytes(const struct match_conf *conf); /* what match_create takes */
+
+/* Is it a well-formed filter (4.7.1), a well-formed topic name (4.7.3)? ERR_MQTT_FILTER... */
+MUST_USE enum err match_filter_check(struct span filter);
+MUST_USE enum err match_topic_check(struct span topic);
+
+/* Adds a well-formed filter, or finds it: same text, same id. Ids are below filters_max, and are
+ * reused after match_remove. The text is copied. */
+MUST_USE enum err match_insert(struct match *m, struct span filter, uint32_t *id);
+uint32_t match_find(const struct match *m, struct span filter); /* MATCH_NONE */
+void match_remove(struct match *m, uint32_t id);
+struct span match_text(const struct match *m, uint32_t id); /* valid until removed */
+
+typedef void match_hit(void *owner, uint32_t id);
+
+/* Calls `hit` once for each filter that matches, in no particular order. The callback must not
+ * insert or remove. Returns the number of hits. */
+uint32_t match_topic(struct match *m, struct span topic, match_hit *hit, void *owner);

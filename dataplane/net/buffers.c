@@ -1,0 +1,82 @@
+/* buffers.c - the mempool operations behind buffers.h. */
+#include "dataplane/net/buffers.h"
+
+#include "dataplane/base/poison.h"
+
+#include <errno.h>
+#include <rte_mempool.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct stack {
+	uint32_t used;
+	uint32_t size;
+	void *objects[];
+};
+
+static int stack_alloc(struct rte_mempool *mp)
+{
+	struct stack *s = calloc(1, sizeof(*s) + mp->size * sizeof(void *));
+
+	if (s == NULL)
+		return -ENOMEM;
+	s->size = mp->size;
+	mp->pool_data = s;
+	return 0;
+}
+
+static void stack_free(struct rte_mempool *mp)
+{
+	free(mp->pool_data);
+}
+
+static int stack_enqueue(struct rte_mempool *mp, void *const *objects, unsigned n)
+{
+	struct stack *s = mp->pool_data;
+
+	if (s->size - s->used < n)
+		return -ENOBUFS;
+	for (unsigned i = 0; i < n; i++) {
+		s->objects[s->used++] = objects[i];
+		poison((char *)objects[i] + sizeof(struct rte_mbuf),
+			mp->elt_size - sizeof(struct rte_mbuf));
+	}
+	return 0;
+}
+
+static int stack_dequeue(struct rte_mempool *mp, void **objects, unsigned n)
+{
+	struct stack *s = mp->pool_data;
+
+	if (s->used < n)
+		return -ENOENT;
+	for (unsigned i = 0; i < n; i++) {
+		objects[i] = s->objects[--s->used];
+		unpoison((char *)objects[i] + sizeof(struct rte_mbuf),
+			mp->elt_size - sizeof(struct rte_mbuf));
+	}
+	return 0;
+}
+
+static unsigned stack_count(const struct rte_mempool *mp)
+{
+	const struct stack *s = mp->pool_data;
+
+	return s->used;
+}
+
+static const struct rte_mempool_ops stack_ops = {
+	.name = "sb_stack",
+	.alloc = stack_alloc,
+	.free = stack_free,
+	.enqueue = stack_enqueue,
+	.dequeue = stack_dequeue,
+	.get_count = stack_count,
+};
+RTE_MEMPOOL_REGISTER_OPS(stack_ops)
+
+struct rte_mempool *buffers_create(const char *name, uint32_t count, uint16_t room)
+{
+	return rte_pktmbuf_pool_create_by_ops(
+		name, count, 0, 0, room, (int)SOCKET_ID_ANY, "sb_stack");
+}

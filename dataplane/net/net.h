@@ -1,0 +1,72 @@
+/* net.h - Ethernet, ARP, IPv4 and ICMP echo of one port, for one worker.
+ *
+ * net_rx takes every frame: answers ARP and echo itself, gives TCP segments
+ * back as views, frees the rest and counts why. net_ipv4_tx takes an IPv4
+ * payload and puts the headers in front; while the neighbour is unknown a few
+ * packets wait for ARP's answer. Nothing is transmitted before net_flush, so a
+ * turn ends with one burst; what the NIC does not take stays queued (bounded).
+ *
+ * Spec: RFC 826, 5227 (announce), 791, 792, 1122, 6864. IPv4 fragments are dropped and counted.
+ * Addresses are in network byte order. Not here: TCP, IPv6. */
+#pragma once
+#include "dataplane/base/attr.h"
+#include "dataplane/base/counters.h"
+#include "dataplane/base/hash.h"
+
+#include <rte_byteorder.h>
+#include <rte_mbuf.h>
+
+enum {
+	NET_HEADROOM = 34,       /* Ethernet + IPv4: bytes net_ipv4_tx puts in front */
+	NET_NEIGHBOURS = 1024,
+	NET_TX_QUEUE = 1024,     /* frames that wait for net_flush */
+	NET_PROTO_TCP = 6,
+};
+
+/* Hands frames to the NIC; takes the first n and returns n. */
+typedef uint16_t net_transmit(void *owner, struct rte_mbuf **frames, uint16_t n);
+
+struct net_conf {
+	uint8_t mac[6];
+	uint16_t mtu;
+	rte_be32_t address, netmask;
+	rte_be32_t gateway;          /* 0: none */
+	struct rte_mempool *pool;    /* for ARP and ICMP; has a reserve that data cannot use up */
+	struct counters *counters;
+	net_transmit *transmit;
+	void *owner;
+};
+
+/* What TCP gets: the IPv4 header is already checked and cut off, padding trimmed. */
+struct net_packet {
+	struct rte_mbuf *mbuf;       /* data starts at the L4 header; may be a chain */
+	rte_be32_t src, dst;
+	uint8_t ttl, tos;
+};
+
+struct net;
+
+MUST_USE struct net *net_create(const struct net_conf *conf, uint64_t now_us);
+void net_destroy(struct net **n);
+
+/* Takes the frame. True: *out holds a TCP packet that is now the caller's. */
+MUST_USE bool net_rx(
+	struct net *n, struct rte_mbuf **frame, struct net_packet *out, uint64_t now_us);
+
+/* How many more packets net_ipv4_tx takes before net_flush makes room. */
+uint32_t net_tx_room(const struct net *n);
+
+/* Takes a packet whose data starts at the L4 header and whose first segment has NET_HEADROOM
+ * bytes in front. Sets DF. Drops are counted, never reported: IP is best effort. */
+void net_ipv4_tx(struct net *n, struct rte_mbuf **packet, rte_be32_t src, rte_be32_t dst,
+	uint8_t protocol, uint64_t now_us);
+
+void net_flush(struct net *n);
+void net_poll_timers(struct net *n, uint64_t now_us); /* ARP retries and ageing */
+uint64_t net_next_us(const struct net *n);            /* when it wants net_poll_timers; UINT64_MAX */
+
+/* Internet checksum (RFC 1071) over a chain from `offset`, starting from `sum`. */
+uint32_t net_checksum_add(uint32_t sum, const void *bytes, size_t size);
+uint32_t net_checksum_mbuf(uint32_t sum, const struct rte_mbuf *m, uint32_t offset, uint32_t size);
+uint16_t net_checksum_finish(uint32_t sum); /* folded and complemented; 0 when the sum verifies */
+uint32_t net_checksum_pseudo(rte_be32_t src, rte_be32_t dst, uint8_t protocol, uint16_t size);

@@ -1,0 +1,55 @@
+/* config.h - the configuration as the control plane hands it to the dataplane.
+ *
+ * A snapshot in the CP region: written by the control plane under a sequence
+ * number (odd while it writes), copied whole by readers. The human form, its
+ * defaults and its checks: controlplane/config. Sizes in bytes, times in
+ * microseconds unless the name says otherwise; addresses in network order. */
+#pragma once
+#include "dataplane/shm/region.h"
+
+struct shm_impair {
+	uint32_t loss_ppm, reorder_ppm, duplicate_ppm, corrupt_ppm;
+	uint32_t delay_us, jitter_us;
+	uint64_t seed;
+};
+
+struct shm_config {
+	uint32_t workers;
+	uint32_t connections_max;
+	uint32_t subscriptions_max;
+	uint32_t filters_max;
+	uint32_t filter_bytes_max;
+	uint32_t messages_max;
+	uint32_t packet_size_max;     /* MQTT packet */
+	uint32_t rx_buffers, tx_buffers, held_buffers, message_buffers; /* of 2 KiB */
+	uint32_t receive_window_max;
+	uint32_t send_queue_max;
+	uint32_t half_open_max;
+	uint32_t mqtt_port;
+	uint32_t keepalive_max_s;
+	uint64_t connect_timeout_us, grant_timeout_us, park_timeout_us;
+	uint64_t tcp_keepalive_us;
+	uint64_t tcp_user_timeout_us;
+	uint64_t time_wait_us;
+	uint64_t idle_spin_us;        /* empty turns before a worker waits */
+	uint64_t idle_sleep_us;       /* longest sleep where the NIC cannot wake us */
+	uint32_t address, netmask, gateway;
+	uint16_t mtu;
+	uint16_t reserved;
+	char nic[16];                 /* "tap", "af_packet" */
+	char interface[16];
+	struct shm_impair impair;
+};
+
+struct shm_config_page {
+	uint64_t sequence;            /* 0: never written; odd: being written */
+	struct shm_config config;
+};
+
+/* Where it lies in the CP region. */
+struct shm_config_page *shm_config_page(void *cp_base);
+const struct shm_config_page *shm_config_page_const(const void *cp_base);
+void shm_config_write(struct shm_config_page *page, const struct shm_config *c);
+/* False while it was never written or is being written: ask again. *sequence tells changes. */
+MUST_USE bool shm_config_read(
+	const struct shm_config_page *page, struct shm_config *out, uint64_t *sequence);

@@ -1,0 +1,96 @@
+/* region.h - the memory that the processes share: regions and what lies where.
+ *
+ * Five memfds held by the launcher, sealed against growing and shrinking. Each
+ * has one writer; readers get a read-only descriptor. So any process can be
+ * restarted alone and finds the others' words as they were.
+ *
+ *	region             writer         readers
+ *	DP                 dataplane      control plane: command rings, arenas
+ *	CP                 control plane  dataplane: event rings, configuration
+ *	DP_COUNTERS        dataplane      control plane, management
+ *	CP_COUNTERS        control plane  management
+ *	LAUNCHER           launcher       all: pids, restarts
+ *
+ * Page 0 is the header. Indices and offsets only, no pointers. Readers of DP
+ * treat every byte as hostile: copy once, check, use the copy. */
+#pragma once
+#include "dataplane/base/attr.h"
+#include "dataplane/base/counters.h"
+#include "dataplane/base/span.h"
+
+enum shm_region { SHM_DP, SHM_CP, SHM_DP_COUNTERS, SHM_CP_COUNTERS, SHM_LAUNCHER, SHM_REGIONS };
+
+enum {
+	SHM_WORKERS_MAX = 8,
+	SHM_RING_SLOTS = 1024,
+	SHM_SLOT_BYTES = 64,
+	SHM_ARENA_BYTES = 1 << 20, /* per worker: strings on their way to the control plane */
+	SHM_PAGE = 4096,
+	SHM_ABI = 1,               /* of this build */
+	SHM_ABI_OLDEST = 1,        /* the oldest that it can work with */
+};
+
+#define SHM_MAGIC 0x786f626c616e6773u /* "sgnalbox" */
+
+struct shm_header {
+	uint64_t magic;
+	uint32_t abi, abi_oldest;
+	uint32_t kind;         /* enum shm_region */
+	uint32_t workers;
+	uint64_t size;
+	uint64_t generation;   /* counts starts of the writer; 0: never started */
+	uint64_t heartbeat_us; /* monotonic; the writer's last turn */
+	uint32_t pid;
+	uint32_t ready;        /* 1: the writer serves */
+	uint8_t reserved[SHM_PAGE - 56];
+};
+
+/* One line each, so that producer and consumer do not share one. */
+struct shm_index {
+	uint64_t value;
+	uint8_t reserved[56];
+};
+
+struct shm_slot;
+
+/* In DP, per worker, page-aligned. */
+struct shm_dp_worker {
+	struct shm_index command_producer;
+	struct shm_index event_consumer;
+	uint8_t reserved[SHM_PAGE - 2 * 64];
+	uint8_t commands[SHM_RING_SLOTS][SHM_SLOT_BYTES];
+	uint8_t arena[SHM_ARENA_BYTES];
+};
+
+/* In CP, per worker, page-aligned. */
+struct shm_cp_worker {
+	struct shm_index event_producer;
+	struct shm_index command_consumer;
+	uint8_t reserved[SHM_PAGE - 2 * 64];
+	uint8_t events[SHM_RING_SLOTS][SHM_SLOT_BYTES];
+};
+
+size_t shm_region_bytes(enum shm_region kind, uint32_t workers);
+/* First start of a region: the launcher fills page 0. */
+void shm_region_init(void *base, enum shm_region kind, uint32_t workers);
+/* Readers and writers: is it what we think it is? ERR_ABI_MISMATCH. */
+MUST_USE enum err shm_region_check(const void *base, size_t size, enum shm_region kind);
+/* The writer starts: takes the next generation and returns it. */
+uint64_t shm_region_start(void *base, uint32_t pid);
+
+struct shm_dp_worker *shm_dp_worker(void *base, uint32_t worker);
+const struct shm_dp_worker *shm_dp_worker_const(const void *base, uint32_t worker);
+struct shm_cp_worker *shm_cp_worker(void *base, uint32_t worker);
+const struct shm_cp_worker *shm_cp_worker_const(const void *base, uint32_t worker);
+struct counters *shm_counters(void *base, uint32_t block); /* block: a worker; of CP: 0 */
+const struct counters *shm_counters_const(const void *base, uint32_t block);
+
+static inline uint64_t shm_load(const uint64_t *at)
+{
+	return __atomic_load_n(at, __ATOMIC_ACQUIRE);
+}
+
+static inline void shm_store(uint64_t *at, uint64_t v)
+{
+	__atomic_store_n(at, v, __ATOMIC_RELEASE);
+}

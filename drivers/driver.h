@@ -1,0 +1,52 @@
+/* driver.h - where packets come from and go to. One page.
+ *
+ * A driver is one port with one queue pair per worker. rx and tx never block
+ * and never fail half-way: tx takes the first n of what it is given and leaves
+ * the rest with the caller (a full ring is back-pressure, not loss). Frames
+ * are rte_mbuf chains of at most `segs_max` segments, without FCS; tx may be handed indirect
+ * and shared segments and must not write into them.
+ *
+ * Threading: open and close on the main thread; rx, tx and wait for queue q only on the
+ * worker that owns q. Implementations: soft/ (tap, af_packet), sim/. */
+#pragma once
+#include "dataplane/base/counters.h"
+
+#include <rte_mbuf.h>
+
+struct driver;
+
+struct driver_facts {
+	uint8_t mac[6];    /* the box's own address on this port */
+	uint16_t mtu;      /* bytes of an IP packet */
+	uint16_t queues;
+	uint16_t segs_max; /* segments of a frame that tx accepts */
+	bool wakes;        /* `wait` returns when a frame arrives; else it sleeps */
+	char name[32];     /* "tap", "af_packet", "sim" */
+};
+
+struct driver_ops {
+	uint16_t (*rx)(struct driver *d, uint16_t queue, struct rte_mbuf **frames, uint16_t n);
+	uint16_t (*tx)(struct driver *d, uint16_t queue, struct rte_mbuf **frames, uint16_t n);
+	/* Waits for a frame or until `timeout_us` has passed. May return early for no reason. */
+	void (*wait)(struct driver *d, uint16_t queue, uint64_t timeout_us);
+	bool (*link_up)(struct driver *d);
+	void (*close)(struct driver *d);
+};
+
+struct driver {
+	const struct driver_ops *ops;
+	struct driver_facts facts;
+	struct counters *counters; /* of the worker that owns queue 0 */
+};
+
+static inline uint16_t driver_rx(
+	struct driver *d, uint16_t queue, struct rte_mbuf **frames, uint16_t n)
+{
+	return d->ops->rx(d, queue, frames, n);
+}
+
+static inline uint16_t driver_tx(
+	struct driver *d, uint16_t queue, struct rte_mbuf **frames, uint16_t n)
+{
+	return d->ops->tx(d, queue, frames, n);
+}

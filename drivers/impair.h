@@ -1,0 +1,26 @@
+/* impair.h - a driver in front of a driver that loses, delays, reorders, duplicates and corrupts.
+ *
+ * There is no netem to rely on, so every software NIC can be impaired in both
+ * directions, repeatably from a seed. All zero: frames pass untouched. The
+ * settings may change while frames are under way. Delayed frames are held in a
+ * bounded queue; beyond it they are dropped and counted (ERR_IMPAIR_DROPPED).
+ *
+ * One queue pair. `now` comes in by impair_now before each turn: no clock here. */
+#pragma once
+#include "drivers/driver.h"
+
+struct impair_settings {
+	uint32_t loss_ppm, reorder_ppm, duplicate_ppm, corrupt_ppm; /* of a million frames */
+	uint32_t delay_us, jitter_us;
+	uint64_t seed;
+};
+
+/* Parses "loss=5%,delay=20ms,reorder=1%,duplicate=1%,corrupt=0.1%,jitter=1ms,seed=7" or "off".
+ * On ERR_NIC_CONFIG, *why names the word that cannot be (static text or inside `text`). */
+MUST_USE enum err impair_parse(
+	const char *text, struct impair_settings *out, char *why, size_t why_size);
+
+struct driver *impair_create(struct driver *inner, struct rte_mempool *copies, uint32_t held_max);
+void impair_set(struct driver *d, const struct impair_settings *s);
+void impair_now(struct driver *d, uint64_t now_us);
+uint64_t impair_next_us(const struct driver *d); /* when a held frame is due; UINT64_MAX: none */
