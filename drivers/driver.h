@@ -16,8 +16,8 @@
 struct driver;
 
 struct driver_facts {
-	uint8_t mac[6];    /* the box's own address on this port */
-	uint16_t mtu;      /* bytes of an IP packet */
+	uint8_t mac[6]; /* the box's own address on this port */
+	uint16_t mtu;   /* bytes of an IP packet */
 	uint16_t queues;
 	uint16_t segs_max; /* segments of a frame that tx accepts */
 	bool wakes;        /* `wait` returns when a frame arrives; else it sleeps */

@@ -27,7 +27,7 @@ struct storage_batch {
 	const struct storage_op *ops; /* copied by submit */
 	size_t count;
 	enum storage_sync sync;
-	uint64_t token;               /* comes back in the completion */
+	uint64_t token; /* comes back in the completion */
 };
 
 struct storage_completion {

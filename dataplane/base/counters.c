@@ -3,7 +3,7 @@
 
 #include "dataplane/base/assert.h"
 
-static_assert(COUNTER_TOTAL <= COUNTERS_MAX, "the counters no longer fit their page");
+static_assert((int)COUNTER_TOTAL <= (int)COUNTERS_MAX, "the counters no longer fit their page");
 static_assert(sizeof(struct counters) == 4096, "a block of counters is one page");
 
 struct row {

@@ -14,11 +14,11 @@ enum { POOL_NONE = UINT32_MAX };
 
 struct pool {
 	uint8_t *objects;
-	uint32_t *next;  /* free list; POOL_TAKEN marks an object in use */
-	uint32_t free;   /* head of the free list */
-	uint32_t count;  /* objects in all */
-	uint32_t out;    /* objects in use */
-	size_t size;     /* bytes of one object */
+	uint32_t *next; /* free list; POOL_TAKEN marks an object in use */
+	uint32_t free;  /* head of the free list */
+	uint32_t count; /* objects in all */
+	uint32_t out;   /* objects in use */
+	size_t size;    /* bytes of one object */
 };
 
 /* Bytes of memory that pool_init wants for `count` objects of `size` bytes. */

@@ -21,8 +21,8 @@ struct wheel_node {
 struct wheel {
 	struct wheel_node *nodes; /* count + WHEEL_LEVELS * WHEEL_SLOTS of them */
 	uint32_t count;
-	uint32_t armed;     /* timers waiting */
-	uint64_t tick;      /* the last tick handled */
+	uint32_t armed;                                /* timers waiting */
+	uint64_t tick;                                 /* the last tick handled */
 	uint64_t busy[WHEEL_LEVELS][WHEEL_SLOTS / 64]; /* which slots hold something */
 };
 

@@ -23,7 +23,8 @@ enum {
 
 struct mqtt_limits {
 	uint32_t packet_size_max;  /* whole packet, PUBLISH; beyond: ERR_FRAME_TOO_BIG */
-	uint32_t control_size_max; /* any other packet, and the part of a PUBLISH before its payload */
+	uint32_t control_size_max; /* any other packet, and the part of a PUBLISH before its payload
+				    */
 };
 
 struct mqtt_frame {
@@ -67,7 +68,8 @@ void mqtt_encode_connect(struct writer *w, const struct mqtt_connect *p);
 void mqtt_encode_connack(struct writer *w, enum mqtt_version v, const struct mqtt_connack *p);
 void mqtt_encode_publish(
 	struct writer *w, enum mqtt_version v, const struct mqtt_publish *p, uint32_t payload_size);
-void mqtt_encode_ack(struct writer *w, enum mqtt_type t, enum mqtt_version v, const struct mqtt_ack *p);
+void mqtt_encode_ack(
+	struct writer *w, enum mqtt_type t, enum mqtt_version v, const struct mqtt_ack *p);
 void mqtt_encode_subscribe(struct writer *w, enum mqtt_type t, enum mqtt_version v,
 	uint16_t packet_id, const struct mqtt_props *props, const struct mqtt_filter *f, size_t n);
 void mqtt_encode_suback(

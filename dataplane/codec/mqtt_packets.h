@@ -32,24 +32,24 @@ enum { MQTT_SUB_IDS_MAX = 8 };
  * PUBLISH from the server, subscription identifiers may repeat. */
 struct mqtt_props {
 	uint64_t has;
-	uint32_t session_expiry_s;  /* 17 */
-	uint32_t message_expiry_s;  /* 2 */
-	uint32_t will_delay_s;      /* 24 */
-	uint32_t packet_size_max;   /* 39 */
+	uint32_t session_expiry_s;                   /* 17 */
+	uint32_t message_expiry_s;                   /* 2 */
+	uint32_t will_delay_s;                       /* 24 */
+	uint32_t packet_size_max;                    /* 39 */
 	uint32_t subscription_ids[MQTT_SUB_IDS_MAX]; /* 11; beyond the max only counted in `has` */
 	uint8_t subscription_id_count;
-	uint8_t payload_format;     /* 1 */
-	uint8_t request_problem;    /* 23 */
-	uint8_t request_response;   /* 25 */
-	uint8_t qos_max;            /* 36 */
-	uint8_t retain_available;   /* 37 */
-	uint8_t wildcard_available; /* 40 */
-	uint8_t sub_ids_available;  /* 41 */
-	uint8_t shared_available;   /* 42 */
-	uint16_t server_keepalive_s; /* 19 */
-	uint16_t receive_max;        /* 33 */
-	uint16_t topic_alias_max;    /* 34 */
-	uint16_t topic_alias;        /* 35 */
+	uint8_t payload_format;         /* 1 */
+	uint8_t request_problem;        /* 23 */
+	uint8_t request_response;       /* 25 */
+	uint8_t qos_max;                /* 36 */
+	uint8_t retain_available;       /* 37 */
+	uint8_t wildcard_available;     /* 40 */
+	uint8_t sub_ids_available;      /* 41 */
+	uint8_t shared_available;       /* 42 */
+	uint16_t server_keepalive_s;    /* 19 */
+	uint16_t receive_max;           /* 33 */
+	uint16_t topic_alias_max;       /* 34 */
+	uint16_t topic_alias;           /* 35 */
 	struct span content_type;       /* 3 */
 	struct span response_topic;     /* 8 */
 	struct span correlation;        /* 9 */
@@ -59,9 +59,9 @@ struct mqtt_props {
 	struct span response_info;      /* 26 */
 	struct span server_reference;   /* 28 */
 	struct span reason_string;      /* 31 */
-	struct span user;               /* 38: encoded pairs {u16 len, key, u16 len, value}..., joined */
-	bool user_split;                /* decoding: user pairs were not adjacent; see mqtt_next_user */
-	struct span raw;                /* decoding: the whole property block, for mqtt_next_user */
+	struct span user; /* 38: encoded pairs {u16 len, key, u16 len, value}..., joined */
+	bool user_split;  /* decoding: user pairs were not adjacent; see mqtt_next_user */
+	struct span raw;  /* decoding: the whole property block, for mqtt_next_user */
 };
 
 struct mqtt_connect {
@@ -103,7 +103,7 @@ struct mqtt_subscribe {
 	struct mqtt_props props;
 	struct reader filters; /* for mqtt_next_filter */
 	uint32_t filter_count;
-	bool has_options;      /* SUBSCRIBE: an options byte follows each filter */
+	bool has_options; /* SUBSCRIBE: an options byte follows each filter */
 };
 
 struct mqtt_filter {

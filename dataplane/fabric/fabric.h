@@ -14,8 +14,8 @@ enum { FABRIC_IDENTIFIERS_MAX = 8 };
 /* All matching subscriptions of one connection, folded. */
 struct delivery {
 	uint32_t connection;
-	uint8_t qos;         /* the highest that the subscriptions allow */
-	bool retain;         /* retain-as-published and the publisher's flag */
+	uint8_t qos; /* the highest that the subscriptions allow */
+	bool retain; /* retain-as-published and the publisher's flag */
 	uint8_t identifier_count;
 	uint32_t identifiers[FABRIC_IDENTIFIERS_MAX];
 };

@@ -16,17 +16,17 @@
 #include <rte_mbuf.h>
 
 enum {
-	MESSAGE_HEAD_SMALL = 512,    /* bytes of topic and properties that most messages have */
+	MESSAGE_HEAD_SMALL = 512,       /* bytes of topic and properties that most messages have */
 	MESSAGE_HEAD_LARGE = 136 << 10, /* the largest: a topic of 64 KiB and as much again */
 };
 
 /* What a publisher says beside topic and payload. All spans: empty when absent. */
 struct message_props {
 	struct span content_type;
-	struct span reply_to;       /* MQTT response topic, AMQP reply-to */
+	struct span reply_to; /* MQTT response topic, AMQP reply-to */
 	struct span correlation;
-	struct span user;           /* pairs, each {u16 size, key, u16 size, value} */
-	uint32_t expiry_s;          /* 0: none */
+	struct span user;  /* pairs, each {u16 size, key, u16 size, value} */
+	uint32_t expiry_s; /* 0: none */
 	uint8_t payload_is_utf8;
 	uint8_t priority;
 };
@@ -37,21 +37,21 @@ struct message {
 	uint32_t publisher;         /* connection that published it; POOL_NONE: none */
 	uint32_t refs;
 	uint32_t payload_size;
-	uint32_t payload_have;      /* while it is being built */
-	struct rte_mbuf *payload;   /* segments in order; NULL when empty */
-	struct rte_mbuf *last;      /* where the next chunk goes */
-	bool retain;                /* publisher's flag, for retain-as-published */
+	uint32_t payload_have;    /* while it is being built */
+	struct rte_mbuf *payload; /* segments in order; NULL when empty */
+	struct rte_mbuf *last;    /* where the next chunk goes */
+	bool retain;              /* publisher's flag, for retain-as-published */
 	bool large_head;
 	struct messages *store;
 	uint64_t born_us;
-	uint64_t carrier[4];        /* the worker's, for the transport that lends the payload */
+	uint64_t carrier[4]; /* the worker's, for the transport that lends the payload */
 };
 
 struct messages_conf {
-	uint32_t count;             /* messages alive at once */
-	uint32_t large_count;       /* of them with a head above MESSAGE_HEAD_SMALL */
+	uint32_t count;               /* messages alive at once */
+	uint32_t large_count;         /* of them with a head above MESSAGE_HEAD_SMALL */
 	struct rte_mempool *segments; /* payload bytes; owned by the caller */
-	uint32_t segments_reserve;  /* keep this many free: message_begin refuses below */
+	uint32_t segments_reserve;    /* keep this many free: message_begin refuses below */
 	struct counters *counters;
 };
 

@@ -15,7 +15,7 @@
 #include "dataplane/base/hash.h"
 
 enum {
-	MATCH_LEVELS_MAX = 128,      /* deeper topics and filters: ERR_TOPIC_TOO_DEEP */
+	MATCH_LEVELS_MAX = 128, /* deeper topics and filters: ERR_TOPIC_TOO_DEEP */
 	MATCH_FILTER_BYTES_MAX = 65535,
 	MATCH_NONE = UINT32_MAX,
 };
@@ -23,9 +23,9 @@ enum {
 struct match;
 
 struct match_conf {
-	uint32_t filters_max;     /* distinct filters */
-	size_t filter_bytes_max;  /* bytes of text of all filters together */
-	struct hash_key key;      /* secret: peers choose the strings */
+	uint32_t filters_max;      /* distinct filters */
+	size_t filter_bytes_max;   /* bytes of text of all filters together */
+	struct hash_key key;       /* secret: peers choose the strings */
 	struct counters *counters; /* COUNTER_FILTERS */
 };
 

@@ -17,9 +17,9 @@
 #include <rte_mbuf.h>
 
 enum {
-	NET_HEADROOM = 34,       /* Ethernet + IPv4: bytes net_ipv4_tx puts in front */
+	NET_HEADROOM = 34, /* Ethernet + IPv4: bytes net_ipv4_tx puts in front */
 	NET_NEIGHBOURS = 1024,
-	NET_TX_QUEUE = 1024,     /* frames that wait for net_flush */
+	NET_TX_QUEUE = 1024, /* frames that wait for net_flush */
 	NET_PROTO_TCP = 6,
 };
 
@@ -30,8 +30,8 @@ struct net_conf {
 	uint8_t mac[6];
 	uint16_t mtu;
 	rte_be32_t address, netmask;
-	rte_be32_t gateway;          /* 0: none */
-	struct rte_mempool *pool;    /* for ARP and ICMP; has a reserve that data cannot use up */
+	rte_be32_t gateway;       /* 0: none */
+	struct rte_mempool *pool; /* for ARP and ICMP; has a reserve that data cannot use up */
 	struct counters *counters;
 	net_transmit *transmit;
 	void *owner;
@@ -39,7 +39,7 @@ struct net_conf {
 
 /* What TCP gets: the IPv4 header is already checked and cut off, padding trimmed. */
 struct net_packet {
-	struct rte_mbuf *mbuf;       /* data starts at the L4 header; may be a chain */
+	struct rte_mbuf *mbuf; /* data starts at the L4 header; may be a chain */
 	rte_be32_t src, dst;
 	uint8_t ttl, tos;
 };
@@ -63,7 +63,7 @@ void net_ipv4_tx(struct net *n, struct rte_mbuf **packet, rte_be32_t src, rte_be
 
 void net_flush(struct net *n);
 void net_poll_timers(struct net *n, uint64_t now_us); /* ARP retries and ageing */
-uint64_t net_next_us(const struct net *n);            /* when it wants net_poll_timers; UINT64_MAX */
+uint64_t net_next_us(const struct net *n); /* when it wants net_poll_timers; UINT64_MAX */
 
 /* Internet checksum (RFC 1071) over a chain from `offset`, starting from `sum`. */
 uint32_t net_checksum_add(uint32_t sum, const void *bytes, size_t size);

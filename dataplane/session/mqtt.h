@@ -40,17 +40,17 @@ struct mqtt_session {
 	uint32_t payload_left;    /* bytes of the incoming PUBLISH still to come */
 	uint32_t peer_packet_max; /* v5 client's Maximum Packet Size; 0: no limit */
 	uint16_t keepalive_s;
-	uint16_t alias_max;       /* topic aliases we accept: 0 for now */
-	uint16_t pending_id;      /* SUBSCRIBE or UNSUBSCRIBE being answered */
-	uint16_t pending_left;    /* of its filters, how many answers are missing */
+	uint16_t alias_max;    /* topic aliases we accept: 0 for now */
+	uint16_t pending_id;   /* SUBSCRIBE or UNSUBSCRIBE being answered */
+	uint16_t pending_left; /* of its filters, how many answers are missing */
 	uint16_t pending_count;
 	uint8_t pending_type;
-	uint8_t version;          /* enum mqtt_version; 0 before CONNECT */
-	uint8_t state;            /* enum mqtt_state; written by one function only */
-	bool incoming_dropped;    /* payload of a message that found no room is skipped */
+	uint8_t version;       /* enum mqtt_version; 0 before CONNECT */
+	uint8_t state;         /* enum mqtt_state; written by one function only */
+	bool incoming_dropped; /* payload of a message that found no room is skipped */
 	bool parked;
-	bool clean_id_assigned;   /* the client left its id to us */
-	bool request_problem;     /* v5: may we send reason strings */
+	bool clean_id_assigned;       /* the client left its id to us */
+	bool request_problem;         /* v5: may we send reason strings */
 	uint8_t pending_reasons[256]; /* one per filter; longer SUBSCRIBEs get 0x97 beyond */
 };
 
@@ -60,7 +60,8 @@ MUST_USE struct session_used mqtt_session_input(
 	struct mqtt_session *s, struct span in, uint64_t now_us);
 void mqtt_session_on_grant(
 	struct mqtt_session *s, const struct session_grant *grant, uint64_t now_us);
-void mqtt_session_on_subscribed(struct mqtt_session *s, uint32_t token, enum err e, uint64_t now_us);
+void mqtt_session_on_subscribed(
+	struct mqtt_session *s, uint32_t token, enum err e, uint64_t now_us);
 void mqtt_session_on_timer(struct mqtt_session *s, uint64_t now_us);
 /* Another connection took the session over, or the box stops: say so (v5) and finish. */
 void mqtt_session_on_revoke(struct mqtt_session *s, enum err why, uint64_t now_us);

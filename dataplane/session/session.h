@@ -56,8 +56,8 @@ struct session_ops {
 
 /* What input did with the bytes it was shown. */
 struct session_used {
-	size_t used;  /* bytes consumed */
-	size_t need;  /* > 0: call again when so many contiguous bytes are there */
-	bool parked;  /* cannot go on now (waiting for a grant or for memory): stop reading until
-		       * on_grant, on_subscribed or the timer, then offer the same bytes again */
+	size_t used; /* bytes consumed */
+	size_t need; /* > 0: call again when so many contiguous bytes are there */
+	bool parked; /* cannot go on now (waiting for a grant or for memory): stop reading until
+		      * on_grant, on_subscribed or the timer, then offer the same bytes again */
 };

@@ -20,7 +20,7 @@ struct shm_config {
 	uint32_t filters_max;
 	uint32_t filter_bytes_max;
 	uint32_t messages_max;
-	uint32_t packet_size_max;     /* MQTT packet */
+	uint32_t packet_size_max;                                       /* MQTT packet */
 	uint32_t rx_buffers, tx_buffers, held_buffers, message_buffers; /* of 2 KiB */
 	uint32_t receive_window_max;
 	uint32_t send_queue_max;
@@ -31,18 +31,18 @@ struct shm_config {
 	uint64_t tcp_keepalive_us;
 	uint64_t tcp_user_timeout_us;
 	uint64_t time_wait_us;
-	uint64_t idle_spin_us;        /* empty turns before a worker waits */
-	uint64_t idle_sleep_us;       /* longest sleep where the NIC cannot wake us */
+	uint64_t idle_spin_us;  /* empty turns before a worker waits */
+	uint64_t idle_sleep_us; /* longest sleep where the NIC cannot wake us */
 	uint32_t address, netmask, gateway;
 	uint16_t mtu;
 	uint16_t reserved;
-	char nic[16];                 /* "tap", "af_packet" */
+	char nic[16]; /* "tap", "af_packet" */
 	char interface[16];
 	struct shm_impair impair;
 };
 
 struct shm_config_page {
-	uint64_t sequence;            /* 0: never written; odd: being written */
+	uint64_t sequence; /* 0: never written; odd: being written */
 	struct shm_config config;
 };
 

@@ -26,8 +26,8 @@ enum {
 	SHM_SLOT_BYTES = 64,
 	SHM_ARENA_BYTES = 1 << 20, /* per worker: strings on their way to the control plane */
 	SHM_PAGE = 4096,
-	SHM_ABI = 1,               /* of this build */
-	SHM_ABI_OLDEST = 1,        /* the oldest that it can work with */
+	SHM_ABI = 1,        /* of this build */
+	SHM_ABI_OLDEST = 1, /* the oldest that it can work with */
 };
 
 #define SHM_MAGIC 0x786f626c616e6773u /* "sgnalbox" */
@@ -35,13 +35,13 @@ enum {
 struct shm_header {
 	uint64_t magic;
 	uint32_t abi, abi_oldest;
-	uint32_t kind;         /* enum shm_region */
+	uint32_t kind; /* enum shm_region */
 	uint32_t workers;
 	uint64_t size;
 	uint64_t generation;   /* counts starts of the writer; 0: never started */
 	uint64_t heartbeat_us; /* monotonic; the writer's last turn */
 	uint32_t pid;
-	uint32_t ready;        /* 1: the writer serves */
+	uint32_t ready; /* 1: the writer serves */
 	uint8_t reserved[SHM_PAGE - 56];
 };
 

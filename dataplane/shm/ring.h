@@ -11,16 +11,16 @@
 
 struct shm_tx {
 	uint8_t (*slots)[SHM_SLOT_BYTES];
-	uint64_t *producer;             /* ours */
+	uint64_t *producer;               /* ours */
 	const struct shm_index *consumer; /* theirs */
 	uint64_t next;
-	uint32_t sender, receiver;      /* generations written into slots */
+	uint32_t sender, receiver; /* generations written into slots */
 };
 
 struct shm_rx {
 	const uint8_t (*slots)[SHM_SLOT_BYTES];
 	const struct shm_index *producer; /* theirs */
-	uint64_t *consumer;             /* ours */
+	uint64_t *consumer;               /* ours */
 	uint64_t next;
 };
 
@@ -42,10 +42,10 @@ void shm_rx_done(struct shm_rx *rx);
 /* Text on its way: a byte ring. Space comes back when the consumer has passed the slot. */
 struct shm_arena {
 	uint8_t *bytes;
-	uint32_t head;                        /* next free byte */
+	uint32_t head; /* next free byte */
 	uint32_t used;
-	uint32_t size_at[SHM_RING_SLOTS];     /* bytes taken by the slot with that ring index */
-	uint64_t reclaimed;                   /* ring index up to which space came back */
+	uint32_t size_at[SHM_RING_SLOTS]; /* bytes taken by the slot with that ring index */
+	uint64_t reclaimed;               /* ring index up to which space came back */
 };
 
 void shm_arena_init(struct shm_arena *a, uint8_t *bytes, uint64_t ring_index);

@@ -35,15 +35,15 @@ struct shm_connect {
 	struct shm_connection connection;
 	struct shm_text text; /* client id, user name, password, joined */
 	uint16_t client_id_size, username_size, password_size;
-	uint8_t flags;        /* enum shm_connect_flags */
-	uint8_t protocol;     /* enum session_protocol */
+	uint8_t flags;    /* enum shm_connect_flags */
+	uint8_t protocol; /* enum session_protocol */
 	uint32_t session_expiry_s;
-	uint32_t address;     /* peer, network order */
+	uint32_t address; /* peer, network order */
 	uint16_t port;
 	uint16_t keepalive_s;
 	uint8_t version;
 	uint8_t reserved[3];
-	uint64_t epoch;       /* LIVE: what was granted before */
+	uint64_t epoch; /* LIVE: what was granted before */
 };
 
 enum shm_connect_flags {
@@ -64,10 +64,10 @@ struct shm_closed {
 struct shm_grant {
 	struct shm_connection connection;
 	uint64_t epoch;
-	uint8_t verdict;         /* enum session_verdict */
+	uint8_t verdict; /* enum session_verdict */
 	uint8_t session_present;
-	uint8_t assigned_size;   /* bytes of `assigned` */
-	uint8_t assigned[24];    /* client id given by us */
+	uint8_t assigned_size; /* bytes of `assigned` */
+	uint8_t assigned[24];  /* client id given by us */
 	uint8_t reserved[5];
 };
 
@@ -86,11 +86,11 @@ struct shm_slot {
 		struct shm_grant grant;
 		struct shm_revoke revoke;
 	};
-	uint32_t sender;      /* low 32 bits of the sender's generation */
-	uint32_t receiver;    /* of the receiver's, as the sender knew it */
-	uint32_t sequence;    /* low 32 bits of the ring index */
+	uint32_t sender;   /* low 32 bits of the sender's generation */
+	uint32_t receiver; /* of the receiver's, as the sender knew it */
+	uint32_t sequence; /* low 32 bits of the ring index */
 	uint8_t reserved[3];
-	uint8_t type;         /* written last */
+	uint8_t type; /* written last */
 };
 
 static_assert(sizeof(struct shm_connect) == 48, "a body is at most 48 bytes");

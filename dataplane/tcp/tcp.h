@@ -19,21 +19,21 @@ struct tcp_conf {
 	uint16_t worker;
 	uint16_t box;
 	uint32_t connections_max;
-	uint32_t half_open_max;       /* connections in SYN-RECEIVED over all listeners */
-	uint32_t time_wait_max;       /* the oldest gives way */
-	uint32_t receive_window_max;  /* bytes a peer may have under way to us */
-	uint32_t send_queue_max;      /* bytes we keep for a peer before tcp_send_room is 0 */
-	uint32_t send_nodes_max;      /* pieces in all send queues together */
-	uint64_t time_wait_us;        /* 2 MSL */
+	uint32_t half_open_max;      /* connections in SYN-RECEIVED over all listeners */
+	uint32_t time_wait_max;      /* the oldest gives way */
+	uint32_t receive_window_max; /* bytes a peer may have under way to us */
+	uint32_t send_queue_max;     /* bytes we keep for a peer before tcp_send_room is 0 */
+	uint32_t send_nodes_max;     /* pieces in all send queues together */
+	uint64_t time_wait_us;       /* 2 MSL */
 	uint64_t keepalive_us, keepalive_interval_us; /* idle before the first probe; 0: off */
 	uint32_t keepalive_probes;
-	uint64_t user_timeout_us;     /* unacknowledged data for so long: give up */
-	struct rte_mempool *headers;  /* header and small segments out; reserve kept for control */
-	struct rte_mempool *copies;   /* bytes given to tcp_send */
-	struct rte_mempool *held;     /* received bytes that wait, out-of-order ones too */
-	uint16_t segs_max;            /* chain length the NIC takes */
-	struct hash_key key;          /* secret: flow hash, ISN, timestamp offsets */
-	uint64_t seed;                /* challenge-ACK limits, ephemeral ports */
+	uint64_t user_timeout_us;    /* unacknowledged data for so long: give up */
+	struct rte_mempool *headers; /* header and small segments out; reserve kept for control */
+	struct rte_mempool *copies;  /* bytes given to tcp_send */
+	struct rte_mempool *held;    /* received bytes that wait, out-of-order ones too */
+	uint16_t segs_max;           /* chain length the NIC takes */
+	struct hash_key key;         /* secret: flow hash, ISN, timestamp offsets */
+	uint64_t seed;               /* challenge-ACK limits, ephemeral ports */
 	struct counters *counters;
 };
 
@@ -53,7 +53,7 @@ enum tcp_event_kind {
 
 struct tcp_event {
 	enum tcp_event_kind kind;
-	enum err why;           /* CLOSED: ERR_NONE after an orderly close */
+	enum err why; /* CLOSED: ERR_NONE after an orderly close */
 	struct tcp_id id;
 	uint64_t user;
 	rte_be32_t peer_address, local_address;
@@ -62,7 +62,7 @@ struct tcp_event {
 
 /* Bytes that TCP may keep a reference to: embed it in what owns them. */
 struct tcp_lent {
-	struct rte_mbuf *head;  /* the chain; must not change while refs > 0 */
+	struct rte_mbuf *head; /* the chain; must not change while refs > 0 */
 	void (*ref)(struct tcp_lent *l);
 	void (*put)(struct tcp_lent *l);
 };
@@ -82,7 +82,8 @@ void tcp_set_user(struct tcp *t, struct tcp_id id, uint64_t user);
 
 struct span tcp_recv_peek(const struct tcp *t, struct tcp_id id); /* first contiguous bytes */
 size_t tcp_recv_available(const struct tcp *t, struct tcp_id id);
-size_t tcp_recv_copy(const struct tcp *t, struct tcp_id id, void *to, size_t size); /* from the front */
+size_t tcp_recv_copy(
+	const struct tcp *t, struct tcp_id id, void *to, size_t size); /* from the front */
 void tcp_recv_consume(struct tcp *t, struct tcp_id id, size_t size);
 bool tcp_at_end(const struct tcp *t, struct tcp_id id); /* FIN received and all bytes read */
 

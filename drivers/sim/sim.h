@@ -17,7 +17,7 @@ struct sim_conf {
 	uint64_t bits_per_s;           /* 0: infinitely fast */
 	uint32_t frames_max;           /* under way in one direction; beyond: tx ring full */
 	uint16_t mtu;
-	struct rte_mempool *pool[2];   /* receive pool of each end */
+	struct rte_mempool *pool[2]; /* receive pool of each end */
 	uint8_t mac[2][6];
 	struct counters *counters[2];
 };

@@ -1,6 +1,7 @@
 /* replay_main.c - runs a fuzz target over files and folders named on the command line.
  *
- * Linked to every x_fuzz.c when libFuzzer is not: gcc builds and coverage runs replay the corpus. */
+ * Linked to every x_fuzz.c when libFuzzer is not: gcc builds and coverage runs replay the corpus.
+ */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

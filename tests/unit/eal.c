@@ -12,12 +12,12 @@
 void unit_eal_start(void)
 {
 	static bool started;
-	static char *args[] = {"unit", "--no-huge", "-m", "512", "--no-pci", "--no-shconf",
+	static const char *args[] = {"unit", "--no-huge", "-m", "512", "--no-pci", "--no-shconf",
 		"--no-telemetry", "--iova-mode=va", "--log-level=error", "-l", "0", NULL};
 
 	if (started)
 		return;
-	if (rte_eal_init(11, args) < 0) {
+	if (rte_eal_init(11, (char **)(uintptr_t)args) < 0) {
 		fprintf(stderr, "EAL does not start: %s\n", rte_strerror(rte_errno));
 		exit(100);
 	}

@@ -34,8 +34,7 @@ static bool chosen(const char *name, int argc, char **argv)
 	return false;
 }
 
-int unit_main(
-	const char *suite, const struct unit_test *tests, size_t count, int argc, char **argv)
+int unit_main(const char *suite, const struct unit_test *tests, size_t count, int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "--list") == 0) {
 		for (size_t i = 0; i < count; i++)
