@@ -25,9 +25,10 @@ static const struct answer answers[ERR_COUNT] = {
 	[ERR_MQTT_PROPERTY] = {.disconnect = 0x81, .connack = 0x81},
 	[ERR_MQTT_QOS] = {.disconnect = 0x81, .connack = 0x81},
 	[ERR_MQTT_SUBSCRIBE_OPTIONS] = {.disconnect = 0x81},
+	[ERR_MQTT_PACKET_TYPE] = {.disconnect = 0x81},
 	[ERR_FRAME_TOO_BIG] = {.disconnect = 0x95, .connack = 0x95},
 	/* packets that should not be here: protocol error */
-	[ERR_MQTT_PACKET_TYPE] = {.disconnect = 0x82},
+	[ERR_MQTT_FOREIGN] = {.disconnect = 0x82},
 	[ERR_MQTT_SECOND_CONNECT] = {.disconnect = 0x82},
 	[ERR_MQTT_PROPERTY_TWICE] = {.disconnect = 0x82, .connack = 0x82},
 	[ERR_MQTT_PACKET_ID] = {.disconnect = 0x82},
