@@ -285,7 +285,7 @@ static void fake_unsubscribe(void *owner, uint32_t token, struct span filter)
 
 void fake_open(struct fake *f)
 {
-	*f = (struct fake){.now_us = 1000000, .send_room = SIZE_MAX};
+	*f = (struct fake){.now_us = 3600000000, .send_room = SIZE_MAX};
 	f->ops = (struct session_ops){.send = fake_send,
 		.send_message = fake_send_message,
 		.finish = fake_finish,

@@ -32,18 +32,11 @@ static bool is_shared(struct span filter)
 }
 
 /* What forbids the whole packet. */
-static enum err judge(const struct mqtt_session *s, struct mqtt_subscribe p)
+static enum err judge(const struct mqtt_session *s, const struct mqtt_subscribe *p)
 {
-	struct mqtt_filter f;
-
-	if (p.props.subscription_id_count > 1)
-		return ERR_MQTT_PROPERTY_TWICE; /* 3.8.2.1.2 */
 	/* An UNSUBACK of 3.1.1 cannot say that some filters were left out. */
-	if (!p.has_options && !mqtt_is_v5(s) && p.filter_count > MQTT_FILTERS_ANSWERED_MAX)
+	if (!p->has_options && !mqtt_is_v5(s) && p->filter_count > MQTT_FILTERS_ANSWERED_MAX)
 		return ERR_MQTT_FILTERS_MAX;
-	while (mqtt_next_filter(&p, &f))
-		if (f.no_local && is_shared(f.filter))
-			return ERR_MQTT_SHARED_NO_LOCAL; /* 3.8.3-4 */
 	return ERR_NONE;
 }
 
@@ -129,7 +122,7 @@ static enum mqtt_event take(
 
 	ASSERT(s->pending_count == 0);
 	if (c->err == ERR_NONE)
-		c->err = judge(s, *p);
+		c->err = judge(s, p);
 	if (c->err != ERR_NONE)
 		return MQTT_ON_VIOLATION;
 	ask_all(s, *p, c->frame->type);
