@@ -21,6 +21,16 @@ enum shm_event {
 	SHM_EVENT_REVOKE,    /* struct shm_revoke: close it, then say CLOSED */
 };
 
+/* What a GRANT says; the same numbers as enum session_verdict, which the planes do not share. */
+enum shm_verdict {
+	SHM_GRANTED,
+	SHM_REFUSED_CLIENT_ID,
+	SHM_REFUSED_CREDENTIALS,
+	SHM_REFUSED_NOT_AUTHORISED,
+	SHM_REFUSED_BUSY,
+	SHM_VERDICTS
+};
+
 struct shm_text {
 	uint32_t offset; /* in the arena, monotonic modulo SHM_ARENA_BYTES; never wraps inside */
 	uint32_t size;
@@ -64,7 +74,7 @@ struct shm_closed {
 struct shm_grant {
 	struct shm_connection connection;
 	uint64_t epoch;
-	uint8_t verdict; /* enum session_verdict */
+	uint8_t verdict; /* enum shm_verdict */
 	uint8_t session_present;
 	uint8_t assigned_size; /* bytes of `assigned` */
 	uint8_t assigned[24];  /* client id given by us */
