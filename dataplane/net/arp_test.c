@@ -1,4 +1,5 @@
 /* arp_test.c - neighbours: what is answered, learnt, asked, kept waiting, forgotten and bounded. */
+#include "dataplane/net/net_internal.h"
 #include "dataplane/net/net_rig.h"
 #include "tests/unit/unit.h"
 
@@ -281,11 +282,17 @@ static void a_neighbour_that_left_is_forgotten(void)
 
 	rig_arp(r, 2, rig_peer_mac, RIG_PEER, RIG_ADDRESS, 0);
 	rig_tx(r, RIG_PEER, span_str("x"), 1);
-	run(r, &now_us, MINUTE_US + 3 * SECOND_US - 1);
+	run(r, &now_us, MINUTE_US + SECOND_US);
+	CU_ASSERT_EQUAL(sent_of_type(r, 0x0806), 2);
+	rig_arp(r, 2, rig_peer_mac, RIG_PEER, RIG_ADDRESS, now_us); /* late, but there */
+	const uint64_t heard_us = now_us;
+	rig_tx(r, RIG_PEER, span_str("x"), heard_us + 1);
+	sent_of_type(r, 0x0806);
+	run(r, &now_us, heard_us + MINUTE_US + 3 * SECOND_US - 1);
 	CU_ASSERT_EQUAL(sent_of_type(r, 0x0806), 3); /* three unicast polls */
 	rig_tx(r, RIG_PEER, span_str("x"), now_us);
 	CU_ASSERT_EQUAL(sent_of_type(r, 0x0800), 1);
-	run(r, &now_us, MINUTE_US + 3 * SECOND_US);
+	run(r, &now_us, heard_us + MINUTE_US + 3 * SECOND_US);
 	CU_ASSERT_EQUAL(net_next_us(r->net), UINT64_MAX);
 	rig_tx(r, RIG_PEER, span_str("x"), now_us);
 	CU_ASSERT_EQUAL(sent_of_type(r, 0x0800), 0);
@@ -342,6 +349,18 @@ static void the_gateway_takes_what_is_not_on_link(void)
 		CU_ASSERT_EQUAL(sent_of_type(r, 0x0800), 1);
 		rig_close(r);
 	}
+}
+
+static void a_gateway_off_the_subnet_is_learnt_too(void)
+{
+	struct rig *r = rig_open_raw(0, 0xffffffff, RIG_GATEWAY);
+
+	rig_arp(r, 1, other_mac, RIG_GATEWAY, RIG_ADDRESS, 0);
+	rig_arp(r, 1, other_mac, RIG_PEER, RIG_ADDRESS, 0); /* no next hop: not learnt */
+	rig_tx(r, 0x08080808, span_str("x"), 1);
+	CU_ASSERT_EQUAL(sent_of_type(r, 0x0800), 1);
+	CU_ASSERT_EQUAL(r->net->arp.wheel.armed, 1);
+	rig_close(r);
 }
 
 static const uint8_t *mac_of(uint32_t host)
@@ -471,6 +490,7 @@ static const struct unit_test tests[] = {
 	{"a_neighbour_that_left_is_forgotten", a_neighbour_that_left_is_forgotten},
 	{"our_address_is_defended", our_address_is_defended},
 	{"the_gateway_takes_what_is_not_on_link", the_gateway_takes_what_is_not_on_link},
+	{"a_gateway_off_the_subnet_is_learnt_too", a_gateway_off_the_subnet_is_learnt_too},
 	{"a_flood_of_strangers_does_not_push_out_who_is_in_use",
 		a_flood_of_strangers_does_not_push_out_who_is_in_use},
 	{"a_full_set_refuses_and_recovers", a_full_set_refuses_and_recovers},

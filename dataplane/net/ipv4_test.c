@@ -86,6 +86,7 @@ static void headers_that_lie_are_counted(void)
 		{"header longer than the frame", {{14, 0x4f}}, 0, false, ERR_IPV4_LENGTH},
 		{"header longer than the packet", {{14, 0x4a}, {17, 39}}, 0, false,
 			ERR_IPV4_LENGTH},
+		{"header one byte longer than the frame", {{14, 0x46}}, 37, false, ERR_IPV4_LENGTH},
 		{"total length 0", {{17, 0}}, 0, false, ERR_IPV4_LENGTH},
 		{"total length 19", {{17, 19}}, 0, false, ERR_IPV4_LENGTH},
 		{"total length 20: empty", {{17, 20}}, 0, false, ERR_NONE},
