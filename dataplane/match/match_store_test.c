@@ -1,4 +1,4 @@
-/* store_test.c - the log of filters: its limits are exact, whatever came and went before. */
+/* match_store_test.c - the log of filters: its limits are exact, whatever came and went before. */
 #include "dataplane/match/store.h"
 
 #include "dataplane/base/rng.h"
@@ -181,5 +181,5 @@ static const struct unit_test tests[] = {
 
 int main(int argc, char **argv)
 {
-	return UNIT_MAIN("store", tests, argc, argv);
+	return UNIT_MAIN("match_store", tests, argc, argv);
 }

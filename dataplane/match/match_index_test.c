@@ -1,4 +1,4 @@
-/* index_test.c - the hash index against a plain list, with hashes made to collide. */
+/* match_index_test.c - the hash index against a plain list, with hashes made to collide. */
 #include "dataplane/match/index.h"
 
 #include "dataplane/base/rng.h"
@@ -112,5 +112,5 @@ static const struct unit_test tests[] = {
 
 int main(int argc, char **argv)
 {
-	return UNIT_MAIN("index", tests, argc, argv);
+	return UNIT_MAIN("match_index", tests, argc, argv);
 }
