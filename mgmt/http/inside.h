@@ -61,6 +61,8 @@ enum MHD_Result answer_queue(const struct request *r, unsigned status, struct MH
 void answer_header(struct MHD_Response *response, const char *name, const char *value);
 
 /* routes.c */
+/* GET or HEAD, and no body will follow. */
+bool request_is_read(const struct request *r, const char *method);
 enum MHD_Result route(struct server *s, const struct request *r, const char *method);
 
 /* stream.c */

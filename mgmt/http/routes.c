@@ -109,6 +109,16 @@ static bool has_body(struct MHD_Connection *connection)
 	return coding != NULL || (size != NULL && strcmp(size, "0") != 0);
 }
 
+static bool is_read(const char *method)
+{
+	return strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+}
+
+bool request_is_read(const struct request *r, const char *method)
+{
+	return is_read(method) && !has_body(r->connection);
+}
+
 enum MHD_Result route(struct server *s, const struct request *r, const char *method)
 {
 	answer_fn *answer = route_at(r->path);
@@ -116,7 +126,7 @@ enum MHD_Result route(struct server *s, const struct request *r, const char *met
 
 	if (answer == NULL && asset == NULL)
 		return answer_problem(r, &not_found);
-	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
+	if (!is_read(method))
 		return answer_problem(r, &method_not_allowed);
 	if (has_body(r->connection))
 		return answer_problem(r, &body_not_allowed);

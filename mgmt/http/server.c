@@ -91,7 +91,9 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
 	client->busy_since_us = s->now_us;
 }
 
-/* Called when a request's header is complete, and once more before its answer is wanted. */
+/* Called when a request's header is complete, and again when its body is, too. What must have no
+ * body is answered the second time: an early answer ends the connection, since libmicrohttpd then
+ * leaves unread whatever follows. That is right for all else. */
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *path,
 	const char *method, const char *version, const char *body, size_t *body_size, void **state)
 {
@@ -100,8 +102,10 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 	(void)version;
 	(void)body;
 	(void)body_size;
-	(void)state;
-	/* Answered at once: libmicrohttpd then reads no body, and closes if there is one. */
+	if (*state == NULL && request_is_read(&r, method)) {
+		*state = cls;
+		return MHD_YES;
+	}
 	return route((struct server *)cls, &r, method);
 }
 
