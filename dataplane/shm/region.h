@@ -9,10 +9,10 @@
  *	CP                 control plane  dataplane: event rings, configuration
  *	DP_COUNTERS        dataplane      control plane, management
  *	CP_COUNTERS        control plane  management
- *	LAUNCHER           launcher       all: pids, restarts
+ *	LAUNCHER           launcher       all: pids, restarts (processes.h)
  *
- * Page 0 is the header. Indices and offsets only, no pointers. Readers of DP
- * treat every byte as hostile: copy once, check, use the copy. */
+ * How a process gets hold of them: attach.h. Page 0 is the header. Indices and offsets only, no
+ *pointers. Readers of DP treat every byte as hostile: copy once, check, use the copy. */
 #pragma once
 #include "dataplane/base/attr.h"
 #include "dataplane/base/counters.h"
@@ -41,8 +41,10 @@ struct shm_header {
 	uint64_t generation;   /* counts starts of the writer; 0: never started */
 	uint64_t heartbeat_us; /* monotonic; the writer's last turn */
 	uint32_t pid;
-	uint32_t ready; /* 1: the writer serves */
-	uint8_t reserved[SHM_PAGE - 56];
+	uint32_t ready;    /* 1: the writer serves */
+	uint32_t sleeping; /* 1: the writer waits for its doorbell (doorbell.h) */
+	uint32_t spare;
+	uint8_t reserved[SHM_PAGE - 64];
 };
 
 /* One line each, so that producer and consumer do not share one. */
@@ -71,12 +73,15 @@ struct shm_cp_worker {
 };
 
 size_t shm_region_bytes(enum shm_region kind, uint32_t workers);
-/* First start of a region: the launcher fills page 0. */
+/* First start of a region: the launcher fills page 0. An old generation is kept. */
 void shm_region_init(void *base, enum shm_region kind, uint32_t workers);
-/* Readers and writers: is it what we think it is? ERR_ABI_MISMATCH. */
+/* Readers and writers: is it what we think it is? ERR_ABI_MISMATCH. `size` is what was mapped. */
 MUST_USE enum err shm_region_check(const void *base, size_t size, enum shm_region kind);
 /* The writer starts: takes the next generation and returns it. */
 uint64_t shm_region_start(void *base, uint32_t pid);
+void shm_region_ready(void *base, bool ready);
+/* The writer passes by: readers see that it lives. */
+void shm_region_beat(void *base, uint64_t now_us);
 
 struct shm_dp_worker *shm_dp_worker(void *base, uint32_t worker);
 const struct shm_dp_worker *shm_dp_worker_const(const void *base, uint32_t worker);
@@ -88,6 +93,16 @@ const struct counters *shm_counters_const(const void *base, uint32_t block);
 static inline uint64_t shm_load(const uint64_t *at)
 {
 	return __atomic_load_n(at, __ATOMIC_ACQUIRE);
+}
+
+static inline uint32_t shm_load32(const uint32_t *at)
+{
+	return __atomic_load_n(at, __ATOMIC_ACQUIRE);
+}
+
+static inline void shm_store32(uint32_t *at, uint32_t v)
+{
+	__atomic_store_n(at, v, __ATOMIC_RELEASE);
 }
 
 static inline void shm_store(uint64_t *at, uint64_t v)
