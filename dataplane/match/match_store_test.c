@@ -13,9 +13,9 @@ static void *memory;
 static uint8_t text[TEXT_MAX + 1];
 
 struct kept {
-	bool alive;
 	uint32_t size;
 	uint8_t fill;
+	bool alive;
 };
 static struct kept kept[FILTERS]; /* by id */
 
@@ -49,7 +49,7 @@ static uint32_t add(uint32_t size, uint8_t fill)
 	if (id == STORE_NONE)
 		return id;
 	CU_ASSERT_FALSE(kept[id].alive);
-	kept[id] = (struct kept){true, size, fill};
+	kept[id] = (struct kept){size, fill, true};
 	store_at(&store, id)->hash = size ^ fill;
 	return id;
 }
