@@ -6,6 +6,9 @@
  * Spec: MQTT 5.0 and 3.1.1; section numbers are those of 5.0 unless said. */
 #include "dataplane/session/mqtt_internal.h"
 
+/* Fixed header, the longer protocol name, protocol level: then its sender's version is known. */
+enum { CONNECT_LEVEL_END = MQTT_FIXED_HEADER_MAX + 2 + sizeof("MQIsdp") };
+
 struct edge {
 	mqtt_action *act; /* absent: we believed this could not happen */
 	enum mqtt_state next;
@@ -87,7 +90,7 @@ static enum mqtt_event expel_second_connect(struct mqtt_session *s, struct mqtt_
 
 static enum mqtt_event expel_foreign(struct mqtt_session *s, struct mqtt_cause *c)
 {
-	c->err = ERR_MQTT_PACKET_TYPE;
+	c->err = ERR_MQTT_FOREIGN;
 	return expel(s, c);
 }
 
@@ -327,6 +330,11 @@ static void take_frame(
 		return;
 	}
 	if (d.verdict == DECODE_BAD) {
+		/* Who is it that we answer? The same whether it comes in one piece or in many. */
+		if (s->state == MQTT_OPENING && in.size < CONNECT_LEVEL_END) {
+			out->need = in.size + 1;
+			return;
+		}
 		c.err = d.err;
 		mqtt_step(s, MQTT_ON_MALFORMED, &c);
 		return;

@@ -25,18 +25,16 @@ static const struct answer answers[ERR_COUNT] = {
 	[ERR_MQTT_PROPERTY] = {.disconnect = 0x81, .connack = 0x81},
 	[ERR_MQTT_QOS] = {.disconnect = 0x81, .connack = 0x81},
 	[ERR_MQTT_SUBSCRIBE_OPTIONS] = {.disconnect = 0x81},
+	[ERR_MQTT_PACKET_TYPE] = {.disconnect = 0x81},
 	[ERR_FRAME_TOO_BIG] = {.disconnect = 0x95, .connack = 0x95},
 	/* packets that should not be here: protocol error */
-	[ERR_MQTT_PACKET_TYPE] = {.disconnect = 0x82},
+	[ERR_MQTT_FOREIGN] = {.disconnect = 0x82},
 	[ERR_MQTT_SECOND_CONNECT] = {.disconnect = 0x82},
 	[ERR_MQTT_PROPERTY_TWICE] = {.disconnect = 0x82, .connack = 0x82},
 	[ERR_MQTT_PACKET_ID] = {.disconnect = 0x82},
 	[ERR_MQTT_SUBSCRIBE_EMPTY] = {.disconnect = 0x82},
 	[ERR_MQTT_REASON_CODE] = {.disconnect = 0x82},
 	[ERR_MQTT_PROTOCOL] = {.disconnect = 0x82, .connack = 0x82},
-	[ERR_MQTT_TOPIC_EMPTY] = {.disconnect = 0x82, .connack = 0x90},
-	[ERR_MQTT_RESPONSE_TOPIC] = {.disconnect = 0x82, .connack = 0x82},
-	[ERR_MQTT_SHARED_NO_LOCAL] = {.disconnect = 0x82},
 	/* what we do not offer or accept */
 	[ERR_MQTT_PROTOCOL_VERSION] = {.connack = 0x84, .connack_v4 = 1},
 	[ERR_MQTT_CLIENT_ID] = {.disconnect = 0x87, .connack = 0x85, .connack_v4 = 2},
@@ -55,7 +53,7 @@ static const struct answer answers[ERR_COUNT] = {
 	[ERR_MQTT_QOS_UNSUPPORTED] = {.disconnect = 0x9B, .connack = 0x9B},
 	/* what filters get */
 	[ERR_NONE] = {.suback = 0x00, .unsuback = 0x00},
-	[ERR_MQTT_FILTER] = {.suback = 0x8F, .unsuback = 0x8F},
+	[ERR_MQTT_FILTER] = {.disconnect = 0x8F, .suback = 0x8F, .unsuback = 0x8F},
 	[ERR_FILTER_MALFORMED] = {.suback = 0x8F, .unsuback = 0x8F},
 	[ERR_TOPIC_TOO_DEEP] = {.suback = 0x8F, .unsuback = 0x8F},
 	[ERR_MQTT_SHARED_UNSUPPORTED] = {.suback = 0x9E},
@@ -115,7 +113,7 @@ enum mqtt_event mqtt_reply(struct mqtt_session *s, struct mqtt_cause *c, const s
 /* The reason in words, for clients that want it (3.1.2.11.7). */
 static void explain(struct mqtt_props *p, enum err why)
 {
-	p->has |= 1ull << 31;
+	mqtt_set(p, MQTT_PROPERTY_REASON_STRING);
 	p->reason_string = span_str(err_text(why));
 }
 

@@ -53,24 +53,16 @@ static enum err judge_will(const struct mqtt_connect *p)
 		return ERR_MQTT_QOS_UNSUPPORTED; /* 3.2.2-12 */
 	if (p->version == MQTT_V5 && p->will_retain)
 		return ERR_MQTT_RETAIN_UNSUPPORTED; /* 3.2.2-13 */
-	if (p->will_topic.size == 0)
-		return ERR_MQTT_TOPIC_EMPTY;
-	if (!mqtt_topic_valid(p->will_topic))
-		return ERR_MQTT_TOPIC;
 	if (mqtt_topic_reserved(p->will_topic))
 		return ERR_MQTT_TOPIC_RESERVED; /* better now than silently at the end */
-	if (mqtt_has(&p->will_props, 8) && !mqtt_topic_valid(p->will_props.response_topic))
-		return ERR_MQTT_RESPONSE_TOPIC;
 	return ERR_NONE;
 }
 
 /* What the codec cannot know: rules between fields, and what we do not offer. */
 static enum err judge_connect(const struct mqtt_connect *p)
 {
-	if (mqtt_has(&p->props, 21))
+	if (mqtt_props_has(&p->props, MQTT_PROPERTY_AUTH_METHOD))
 		return ERR_MQTT_AUTH_METHOD; /* 4.12.0-1 */
-	if (mqtt_has(&p->props, 22))
-		return ERR_MQTT_PROTOCOL; /* 3.1.2.11.10: data without method */
 	if (p->client_id.size == 0 && p->version == MQTT_V3)
 		return ERR_MQTT_CLIENT_ID; /* MQTT 3.1: at least one character */
 	if (p->client_id.size == 0 && p->version == MQTT_V4 && !p->clean_start)
@@ -96,8 +88,11 @@ static void note_connect(struct mqtt_session *s, const struct mqtt_connect *p)
 	s->keepalive_asked_s = p->keepalive_s;
 	s->keepalive_s = keepalive_granted(s->conf, p->keepalive_s);
 	s->expiry_asked = v5 ? p->props.session_expiry_s != 0 : !p->clean_start;
-	s->request_problem = v5 && (!mqtt_has(&p->props, 23) || p->props.request_problem != 0);
-	s->peer_packet_max = v5 && mqtt_has(&p->props, 39) ? p->props.packet_size_max : 0;
+	s->request_problem = v5 && (!mqtt_props_has(&p->props, MQTT_PROPERTY_REQUEST_PROBLEM) ||
+					   p->props.request_problem != 0);
+	s->peer_packet_max = v5 && mqtt_props_has(&p->props, MQTT_PROPERTY_PACKET_SIZE_MAX)
+				     ? p->props.packet_size_max
+				     : 0;
 }
 
 /* The will is built now, so that no lack of memory can silence it later. */
@@ -173,21 +168,21 @@ enum mqtt_event mqtt_refuse(struct mqtt_session *s, struct mqtt_cause *c)
 static void fill_offer(
 	const struct mqtt_session *s, const struct session_grant *g, struct mqtt_props *p)
 {
-	p->has = 1ull << 36 | 1ull << 37 | 1ull << 39 | 1ull << 42;
-	p->qos_max = 0;
-	p->retain_available = 0;
-	p->shared_available = 0;
+	mqtt_set(p, MQTT_PROPERTY_QOS_MAX); /* all 0: none */
+	mqtt_set(p, MQTT_PROPERTY_RETAIN_AVAILABLE);
+	mqtt_set(p, MQTT_PROPERTY_SHARED_AVAILABLE);
+	mqtt_set(p, MQTT_PROPERTY_PACKET_SIZE_MAX);
 	p->packet_size_max = s->conf->limits.packet_size_max;
 	if (s->expiry_asked) {
-		p->has |= 1ull << 17; /* sessions end with their connection for now */
-		p->session_expiry_s = 0;
+		mqtt_set(p, MQTT_PROPERTY_SESSION_EXPIRY); /* sessions end with their connection for
+							      now */
 	}
 	if (s->id_left_to_us) {
-		p->has |= 1ull << 18; /* 3.2.2-16 */
+		mqtt_set(p, MQTT_PROPERTY_ASSIGNED_CLIENT_ID); /* 3.2.2-16 */
 		p->assigned_client_id = g->assigned_client_id;
 	}
 	if (s->keepalive_s != s->keepalive_asked_s) {
-		p->has |= 1ull << 19; /* 3.2.2-21 */
+		mqtt_set(p, MQTT_PROPERTY_SERVER_KEEPALIVE); /* 3.2.2-21 */
 		p->server_keepalive_s = s->keepalive_s;
 	}
 }
@@ -223,9 +218,10 @@ static enum err judge_disconnect(const struct mqtt_session *s, const struct mqtt
 {
 	if (!reason_allowed(p->reason))
 		return ERR_MQTT_REASON_CODE;
-	if (mqtt_has(&p->props, 28))
+	if (mqtt_props_has(&p->props, MQTT_PROPERTY_SERVER_REFERENCE))
 		return ERR_MQTT_PROTOCOL; /* 3.14.2.2.5: only a server refers to servers */
-	if (!s->expiry_asked && mqtt_has(&p->props, 17) && p->props.session_expiry_s != 0)
+	if (!s->expiry_asked && mqtt_props_has(&p->props, MQTT_PROPERTY_SESSION_EXPIRY) &&
+		p->props.session_expiry_s != 0)
 		return ERR_MQTT_PROTOCOL; /* 3.14.2.2.2 */
 	return ERR_NONE;
 }

@@ -61,9 +61,9 @@ struct mqtt_cause {
 
 typedef enum mqtt_event mqtt_action(struct mqtt_session *s, struct mqtt_cause *c);
 
-static inline bool mqtt_has(const struct mqtt_props *p, unsigned identifier)
+static inline void mqtt_set(struct mqtt_props *p, enum mqtt_property id)
 {
-	return (p->has >> identifier & 1) != 0;
+	p->has |= (uint64_t)1 << id;
 }
 
 static inline bool mqtt_starts_with(struct span s, const char *prefix)
@@ -91,7 +91,6 @@ void mqtt_drop_will(struct mqtt_session *s);
 /* mqtt_publish.c */
 mqtt_action mqtt_take_publish, mqtt_take_payload, mqtt_take_ack, mqtt_forward;
 void mqtt_publish_message(struct mqtt_session *s, struct message **m);
-MUST_USE bool mqtt_topic_valid(struct span topic);    /* 4.7.1, 4.7.3 */
 MUST_USE bool mqtt_topic_reserved(struct span topic); /* not for clients to publish to */
 /* User properties are joined in the scratch: valid until the scratch is used again. */
 struct message_props mqtt_message_props(const struct mqtt_session *s, const struct mqtt_props *p);
@@ -105,10 +104,10 @@ static inline bool mqtt_is_v5(const struct mqtt_session *s)
 {
 	return s->version == MQTT_V5;
 }
-/* The version that the codec knows: 3.1 is written as 3.1.1. */
+/* As the codec wants it; before CONNECT any will do. */
 static inline enum mqtt_version mqtt_wire(const struct mqtt_session *s)
 {
-	return mqtt_is_v5(s) ? MQTT_V5 : MQTT_V4;
+	return s->version == 0 ? MQTT_V4 : (enum mqtt_version)s->version;
 }
 struct writer mqtt_scratch(const struct mqtt_session *s);
 /* A SUBACK's code for one filter, an UNSUBACK's likewise. */

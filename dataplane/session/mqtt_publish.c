@@ -9,13 +9,7 @@
 
 enum { HEARD_STEP_BYTES = 1024 };
 
-bool mqtt_topic_valid(struct span topic)
-{
-	if (topic.size == 0)
-		return false;
-	return memchr(topic.at, '+', topic.size) == NULL &&
-	       memchr(topic.at, '#', topic.size) == NULL;
-}
+static_assert((int)FABRIC_IDENTIFIERS_MAX == (int)MQTT_SUB_IDS_MAX, "a delivery's fit a packet");
 
 /* 4.7.2: the server's own topics; 4.8.2: a shared filter is no topic. */
 bool mqtt_topic_reserved(struct span topic)
@@ -23,24 +17,26 @@ bool mqtt_topic_reserved(struct span topic)
 	return mqtt_starts_with(topic, "$SYS/") || mqtt_starts_with(topic, "$share/");
 }
 
-/* On the wire an identifier stands before each pair; a message keeps the bare pairs. They are
- * shorter than the packet they came in, which is not larger than the scratch. */
-static struct span join_users(const struct mqtt_session *s, const struct mqtt_props *p)
+/* A single pair is taken as it lies; several are joined in the scratch, which is larger than the
+ * packet that they came in. */
+static struct span users_of(const struct mqtt_session *s, const struct mqtt_props *p)
 {
 	struct writer w = mqtt_scratch(s);
-	struct reader raw = reader_of(p->raw);
-	struct span key, value;
 
-	if (!mqtt_has(p, 38))
-		return (struct span){0};
-	while (mqtt_next_user(&raw, &key, &value)) {
-		write_u16(&w, (uint16_t)key.size);
-		write_bytes(&w, key);
-		write_u16(&w, (uint16_t)value.size);
-		write_bytes(&w, value);
-	}
+	if (!p->user_split)
+		return p->user;
+	mqtt_join_user(&w, p);
 	ASSERT(!w.bad);
 	return writer_span(&w);
+}
+
+/* In the fabric 0 means that a message does not expire. A publisher who says 0 wants delivery now
+ * or never: the shortest time there is comes closest. */
+static uint32_t expiry_s(const struct mqtt_props *p)
+{
+	const bool now_or_never = mqtt_props_has(p, MQTT_PROPERTY_MESSAGE_EXPIRY);
+
+	return p->message_expiry_s == 0 ? now_or_never : p->message_expiry_s;
 }
 
 struct message_props mqtt_message_props(const struct mqtt_session *s, const struct mqtt_props *p)
@@ -51,8 +47,8 @@ struct message_props mqtt_message_props(const struct mqtt_session *s, const stru
 		.content_type = p->content_type,
 		.reply_to = p->response_topic,
 		.correlation = p->correlation,
-		.user = join_users(s, p),
-		.expiry_s = p->message_expiry_s,
+		.user = users_of(s, p),
+		.expiry_s = expiry_s(p),
 		.payload_is_utf8 = p->payload_format,
 	};
 }
@@ -63,15 +59,9 @@ static enum err judge_publish(const struct mqtt_session *s, const struct mqtt_pu
 		return ERR_MQTT_QOS_UNSUPPORTED; /* 3.2.2-11 */
 	if (p->retain && mqtt_is_v5(s))
 		return ERR_MQTT_RETAIN_UNSUPPORTED; /* 3.2.2-14 */
-	if (mqtt_has(&p->props, 35))
+	if (mqtt_props_has(&p->props, MQTT_PROPERTY_TOPIC_ALIAS))
 		return ERR_MQTT_TOPIC_ALIAS; /* 3.3.2-9: we offered none */
-	if (p->topic.size == 0)
-		return ERR_MQTT_TOPIC_EMPTY; /* 4.7.3-1, 3.3.2.1 */
-	if (!mqtt_topic_valid(p->topic))
-		return ERR_MQTT_TOPIC; /* 3.3.2-2 */
-	if (mqtt_has(&p->props, 8) && !mqtt_topic_valid(p->props.response_topic))
-		return ERR_MQTT_RESPONSE_TOPIC; /* 3.3.2-14 */
-	if (mqtt_has(&p->props, 11))
+	if (mqtt_props_has(&p->props, MQTT_PROPERTY_SUBSCRIPTION_ID))
 		return ERR_MQTT_PROTOCOL; /* 3.3.4-6: only a server says which filters matched */
 	return ERR_NONE;
 }
@@ -206,11 +196,12 @@ static bool still_valid(const struct message *m, uint64_t now_us, uint32_t *left
 	return m->props.expiry_s == 0 || *left_s > 0;
 }
 
-static void fill_span(struct mqtt_props *p, unsigned identifier, struct span *to, struct span from)
+static void fill_span(
+	struct mqtt_props *p, enum mqtt_property id, struct span *to, struct span from)
 {
 	if (from.size == 0)
 		return;
-	p->has |= 1ull << identifier;
+	mqtt_set(p, id);
 	*to = from;
 }
 
@@ -218,18 +209,20 @@ static void fill_span(struct mqtt_props *p, unsigned identifier, struct span *to
 static void fill_props(struct mqtt_props *p, const struct message *m, const struct delivery *d,
 	uint32_t expiry_left_s)
 {
-	p->message_expiry_s = expiry_left_s; /* 3.3.2-6 */
-	p->has |= (uint64_t)(m->props.expiry_s != 0) << 2;
+	if (m->props.payload_is_utf8 != 0)
+		mqtt_set(p, MQTT_PROPERTY_PAYLOAD_FORMAT);
 	p->payload_format = m->props.payload_is_utf8;
-	p->has |= (uint64_t)(m->props.payload_is_utf8 != 0) << 1;
-	fill_span(p, 3, &p->content_type, m->props.content_type);
-	fill_span(p, 8, &p->response_topic, m->props.reply_to);
-	fill_span(p, 9, &p->correlation, m->props.correlation);
-	fill_span(p, 38, &p->user, m->props.user);
-	ASSERT(d->identifier_count <= MQTT_SUB_IDS_MAX);
-	memcpy(p->subscription_ids, d->identifiers, d->identifier_count * sizeof(uint32_t));
+	if (m->props.expiry_s != 0)
+		mqtt_set(p, MQTT_PROPERTY_MESSAGE_EXPIRY);
+	p->message_expiry_s = expiry_left_s; /* 3.3.2-6 */
+	fill_span(p, MQTT_PROPERTY_CONTENT_TYPE, &p->content_type, m->props.content_type);
+	fill_span(p, MQTT_PROPERTY_RESPONSE_TOPIC, &p->response_topic, m->props.reply_to);
+	fill_span(p, MQTT_PROPERTY_CORRELATION, &p->correlation, m->props.correlation);
+	fill_span(p, MQTT_PROPERTY_USER, &p->user, m->props.user);
+	if (d->identifier_count != 0)
+		mqtt_set(p, MQTT_PROPERTY_SUBSCRIPTION_ID);
 	p->subscription_id_count = d->identifier_count;
-	p->has |= (uint64_t)(d->identifier_count != 0) << 11;
+	memcpy(p->subscription_ids, d->identifiers, sizeof(d->identifiers));
 }
 
 static enum err forward(struct mqtt_session *s, struct mqtt_cause *c)
@@ -247,8 +240,6 @@ static enum err forward(struct mqtt_session *s, struct mqtt_cause *c)
 	if (w.bad)
 		return ERR_FRAME_TOO_BIG;
 	const uint64_t size = (uint64_t)writer_used(&w) + m->payload_size;
-	if (size > MQTT_FIXED_HEADER_MAX + (uint64_t)MQTT_REMAINING_MAX)
-		return ERR_FRAME_TOO_BIG;
 	if (s->peer_packet_max != 0 && size > s->peer_packet_max)
 		return ERR_MQTT_PEER_PACKET_MAX; /* 3.1.2-24, 3.1.2-25 */
 	if (!s->ops->send_message(s->owner, writer_span(&w), m))

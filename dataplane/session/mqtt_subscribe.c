@@ -32,18 +32,11 @@ static bool is_shared(struct span filter)
 }
 
 /* What forbids the whole packet. */
-static enum err judge(const struct mqtt_session *s, struct mqtt_subscribe p)
+static enum err judge(const struct mqtt_session *s, const struct mqtt_subscribe *p)
 {
-	struct mqtt_filter f;
-
-	if (p.props.subscription_id_count > 1)
-		return ERR_MQTT_PROPERTY_TWICE; /* 3.8.2.1.2 */
 	/* An UNSUBACK of 3.1.1 cannot say that some filters were left out. */
-	if (!p.has_options && !mqtt_is_v5(s) && p.filter_count > MQTT_FILTERS_ANSWERED_MAX)
+	if (!p->has_options && !mqtt_is_v5(s) && p->filter_count > MQTT_FILTERS_ANSWERED_MAX)
 		return ERR_MQTT_FILTERS_MAX;
-	while (mqtt_next_filter(&p, &f))
-		if (f.no_local && is_shared(f.filter))
-			return ERR_MQTT_SHARED_NO_LOCAL; /* 3.8.3-4 */
 	return ERR_NONE;
 }
 
@@ -57,47 +50,41 @@ static enum err judge_filter(struct span filter, bool subscribe)
 	return ERR_NONE;
 }
 
-/* All positions are noted before the first filter is asked for, so that answers may come at
- * once. */
-static void note_filters(struct mqtt_session *s, struct mqtt_subscribe p, enum mqtt_type type)
+static void ask(struct mqtt_session *s, uint32_t token, const struct mqtt_filter *f, uint32_t id)
 {
+	const struct subscription_options options = {
+		.qos_max = 0,
+		.no_local = f->no_local,
+		.retain_as_published = f->retain_as_published,
+		.retain_handling = f->retain_handling,
+		.identifier = id,
+	};
+
+	if (s->pending_type == MQTT_SUBSCRIBE)
+		s->ops->verbs.subscribe(s->owner, token, f->filter, &options);
+	else
+		s->ops->verbs.unsubscribe(s->owner, token, f->filter);
+}
+
+/* Answers come after this call, never from inside it (session.h). */
+static void ask_all(struct mqtt_session *s, struct mqtt_subscribe p, enum mqtt_type type)
+{
+	const uint32_t serial = (uint32_t)++s->pending_serial << 16;
 	struct mqtt_filter f;
 
 	s->pending_type = (uint8_t)type;
 	s->pending_id = p.packet_id;
 	s->pending_count = p.filter_count;
 	s->pending_left = 0;
-	s->pending_serial++;
 	for (uint32_t i = 0; i < MQTT_FILTERS_ANSWERED_MAX && mqtt_next_filter(&p, &f); i++) {
 		const enum err e = judge_filter(f.filter, p.has_options);
-		s->pending_reasons[i] = UNANSWERED;
-		if (e != ERR_NONE)
+		if (e != ERR_NONE) {
 			s->pending_reasons[i] = mqtt_filter_code(s, type, e);
-		if (e == ERR_NONE)
-			s->pending_left++;
-	}
-}
-
-static void ask_filters(struct mqtt_session *s, struct mqtt_subscribe p)
-{
-	const uint32_t serial = (uint32_t)s->pending_serial << 16;
-	const struct verbs *verbs = &s->ops->verbs;
-	struct mqtt_filter f;
-
-	for (uint32_t i = 0; i < MQTT_FILTERS_ANSWERED_MAX && mqtt_next_filter(&p, &f); i++) {
-		const struct subscription_options options = {
-			.qos_max = 0,
-			.no_local = f.no_local,
-			.retain_as_published = f.retain_as_published,
-			.retain_handling = f.retain_handling,
-			.identifier = p.props.subscription_ids[0],
-		};
-		if (judge_filter(f.filter, p.has_options) != ERR_NONE)
 			continue;
-		if (p.has_options)
-			verbs->subscribe(s->owner, serial | i, f.filter, &options);
-		else
-			verbs->unsubscribe(s->owner, serial | i, f.filter);
+		}
+		s->pending_reasons[i] = UNANSWERED;
+		s->pending_left++;
+		ask(s, serial | i, &f, p.props.subscription_ids[0]);
 	}
 }
 
@@ -135,12 +122,11 @@ static enum mqtt_event take(
 
 	ASSERT(s->pending_count == 0);
 	if (c->err == ERR_NONE)
-		c->err = judge(s, *p);
+		c->err = judge(s, p);
 	if (c->err != ERR_NONE)
 		return MQTT_ON_VIOLATION;
-	note_filters(s, *p, c->frame->type);
-	ask_filters(s, *p);
-	if (s->pending_count != 0 && s->pending_left == 0)
+	ask_all(s, *p, c->frame->type);
+	if (s->pending_left == 0)
 		next = answer(s, c);
 	c->parked = false; /* the packet is taken, even if its answer waits for room */
 	return next;

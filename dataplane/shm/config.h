@@ -28,6 +28,7 @@ struct shm_config {
 	uint32_t mqtt_port;
 	uint32_t keepalive_max_s;
 	uint64_t connect_timeout_us, grant_timeout_us, park_timeout_us;
+	uint64_t takeover_timeout_us; /* how long a CONNECT waits for the end of an older one */
 	uint64_t tcp_keepalive_us;
 	uint64_t tcp_user_timeout_us;
 	uint64_t time_wait_us;

@@ -94,6 +94,11 @@ void shm_rx_done(struct shm_rx *rx)
 	shm_store(rx->consumer, rx->next);
 }
 
+bool shm_rx_pending(const struct shm_rx *rx)
+{
+	return shm_load(&rx->producer->value) != rx->next;
+}
+
 void shm_arena_init(struct shm_arena *a, uint8_t *bytes, uint64_t ring_index)
 {
 	*a = (struct shm_arena){.bytes = bytes, .reclaimed = ring_index};

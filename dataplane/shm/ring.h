@@ -4,7 +4,7 @@
  * consumer's in the region of the other direction. Both survive a restart, so
  * a new process goes on where the old one stopped; a slot says which
  * generation sent it. The consumer copies a slot once, checks it, and uses the
- * copy. An index that makes no sense is answered with RING_CORRUPT and the
+ * copy. An index that makes no sense is answered with SHM_CORRUPT and the
  * ring is skipped to its end: the other side is to be restarted. */
 #pragma once
 #include "dataplane/shm/slots.h"
@@ -38,6 +38,7 @@ void shm_rx_init(struct shm_rx *rx, const uint8_t (*slots)[SHM_SLOT_BYTES],
  * consumer that dies while it works on a slot sees it again. */
 MUST_USE enum shm_pop shm_rx_pop(struct shm_rx *rx, struct shm_slot *out);
 void shm_rx_done(struct shm_rx *rx);
+bool shm_rx_pending(const struct shm_rx *rx); /* pop would not say SHM_EMPTY */
 
 /* Text on its way: a byte ring. Space comes back when the consumer has passed the slot. */
 struct shm_arena {

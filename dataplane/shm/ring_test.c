@@ -82,8 +82,8 @@ static void a_slot_arrives_as_it_was_sent(void)
 	memset(body, 0xab, sizeof(body));
 	memset(w.dp->commands, 0xee, sizeof(w.dp->commands));
 	w.tx.receiver = 9;
-	CU_ASSERT(pop(&w) == SHM_EMPTY);
-	CU_ASSERT(shm_tx_push(&w.tx, 3, body, 5));
+	CU_ASSERT(pop(&w) == SHM_EMPTY && !shm_rx_pending(&w.rx));
+	CU_ASSERT(shm_tx_push(&w.tx, 3, body, 5) && shm_rx_pending(&w.rx));
 	CU_ASSERT(shm_tx_push(&w.tx, 4, body, sizeof(body)));
 	CU_ASSERT(shm_tx_push(&w.tx, 5, NULL, 0));
 	CU_ASSERT(shm_rx_pop(&w.rx, &slot) == SHM_POPPED);

@@ -1,0 +1,93 @@
+/* claims.h - the registry's memory: sessions, claims, and how they are found.
+ *
+ * A session is a client id in use; a claim is one connection that holds it,
+ * waits for it or is to hear a refusal. Both are found by hash and live in
+ * pools taken at start; only the text of a client id is allocated, bounded in
+ * all. Mechanics only: the rules are in registry.c. */
+#pragma once
+#include "controlplane/registry/registry.h"
+#include "dataplane/base/pool.h"
+
+enum claim_state {
+	CLAIM_HOLDS,
+	CLAIM_REVOKED, /* holds still, and was or is to be told to close */
+	CLAIM_WAITS,
+	CLAIM_REFUSED, /* without a session; until that was told */
+};
+
+enum claim_due { DUE_GRANT = 1, DUE_REVOKE = 2 };
+
+struct claim {
+	struct shm_connection connection;
+	uint64_t epoch;       /* 0: not granted */
+	uint64_t since_us;    /* of CONNECT */
+	uint64_t deadline_us; /* WAITS */
+	uint32_t session;     /* POOL_NONE when refused */
+	uint32_t same_hash;   /* next in its bucket */
+	uint32_t address;
+	uint16_t port, keepalive_s;
+	uint16_t err; /* of its REVOKE */
+	uint8_t worker, state, due, verdict, protocol, version;
+	bool assigned; /* the client id is ours, and the GRANT tells it */
+};
+
+struct session {
+	uint8_t *client_id; /* owned */
+	uint32_t client_id_size;
+	uint32_t same_hash;
+	uint32_t holder, waiter; /* claims; a session always has a holder */
+};
+
+struct chain_link {
+	uint32_t prev, next;
+};
+
+/* A queue of claims; its links lie in an array beside the claims. */
+struct chain {
+	struct chain_link *links;
+	uint32_t first, last;
+};
+
+struct registry {
+	struct registry_conf conf;
+	struct pool sessions, claims;
+	uint32_t *session_buckets, *claim_buckets;
+	uint32_t session_mask, claim_mask;
+	struct chain due[SHM_WORKERS_MAX]; /* with effects to take */
+	struct chain of[SHM_WORKERS_MAX];  /* all of a worker */
+	struct chain waiting;              /* oldest first: all wait equally long */
+	uint32_t refusals[SHM_WORKERS_MAX];
+	uint64_t epoch, assigned; /* counters */
+	size_t id_bytes;
+	bool *session_used; /* by index, for listing */
+	void *memory[2];    /* of the pools */
+};
+
+MUST_USE bool registry_memory_init(struct registry *r);
+void registry_memory_fini(struct registry *r);
+
+static inline struct claim *claim_at(const struct registry *r, uint32_t index)
+{
+	return (struct claim *)pool_at(&r->claims, index);
+}
+
+static inline struct session *session_at(const struct registry *r, uint32_t index)
+{
+	return (struct session *)pool_at(&r->sessions, index);
+}
+
+/* POOL_NONE: not found, or no room. */
+uint32_t session_find(const struct registry *r, struct span client_id);
+uint32_t session_new(struct registry *r, struct span client_id);
+void session_free(struct registry *r, uint32_t index);
+uint32_t claim_find(const struct registry *r, uint32_t worker, struct shm_connection connection);
+uint32_t claim_new(struct registry *r, uint32_t worker, struct shm_connection connection);
+/* Takes it out of every queue, too. */
+void claim_free(struct registry *r, uint32_t index);
+
+void chain_append(struct chain *c, uint32_t index);
+void chain_remove(struct chain *c, uint32_t index);
+bool chain_has(const struct chain *c, uint32_t index);
+
+/* Something is to be told to the claim's worker. */
+void claim_tell(struct registry *r, uint32_t index, enum claim_due what);
