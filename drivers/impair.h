@@ -5,6 +5,10 @@
  * settings may change while frames are under way. Delayed frames are held in a
  * bounded queue; beyond it they are dropped and counted (ERR_IMPAIR_DROPPED).
  *
+ * Reordering: a frame is held back until 1 to 3 later ones have overtaken it; if none come it goes
+ * after its delay, or after 10 ms if that is longer. Jitter alone never reorders. A corrupted frame
+ * has one bit flipped, in a copy.
+ *
  * One queue pair. `now` comes in by impair_now before each turn: no clock here. */
 #pragma once
 #include "drivers/driver.h"
@@ -15,12 +19,15 @@ struct impair_settings {
 	uint64_t seed;
 };
 
-/* Parses "loss=5%,delay=20ms,reorder=1%,duplicate=1%,corrupt=0.1%,jitter=1ms,seed=7" or "off".
- * On ERR_NIC_CONFIG, *why names the word that cannot be (static text or inside `text`). */
+/* Neither the inner driver's nor the stack's buffers are held: what waits is copied into `copies`.
+ * Closing it closes the inner driver. NULL: no memory. */
+struct driver *impair_create(struct driver *inner, struct rte_mempool *copies, uint32_t held_max);
+/* Starts the random numbers anew from the seed. */
+void impair_set(struct driver *d, const struct impair_settings *s);
+void impair_now(struct driver *d, uint64_t now_us); /* also sends what has become due */
+uint64_t impair_next_us(const struct driver *d);    /* when a held frame is due; UINT64_MAX: none */
+
+/* Parses "loss=5%,delay=20ms,reorder=1%,duplicate=1%,corrupt=0.1%,jitter=1ms,seed=7" or "off". On
+ * ERR_NIC_CONFIG, `why` says which word cannot be and what is wanted. Without a seed it is 1. */
 MUST_USE enum err impair_parse(
 	const char *text, struct impair_settings *out, char *why, size_t why_size);
-
-struct driver *impair_create(struct driver *inner, struct rte_mempool *copies, uint32_t held_max);
-void impair_set(struct driver *d, const struct impair_settings *s);
-void impair_now(struct driver *d, uint64_t now_us);
-uint64_t impair_next_us(const struct driver *d); /* when a held frame is due; UINT64_MAX: none */

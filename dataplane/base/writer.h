@@ -15,7 +15,7 @@ struct writer {
 static inline struct writer writer_of(void *buffer, size_t size)
 {
 	uint8_t *b = (uint8_t *)buffer;
-	return (struct writer){b, b, b + size, false};
+	return (struct writer){b, b, size == 0 ? b : b + size, false};
 }
 
 static inline size_t writer_used(const struct writer *w)
@@ -34,8 +34,9 @@ static inline void write_bytes(struct writer *w, struct span s)
 		w->bad = true;
 		return;
 	}
-	if (s.size != 0)
-		memcpy(w->at, s.at, s.size);
+	if (s.size == 0)
+		return; /* either side may be NULL */
+	memcpy(w->at, s.at, s.size);
 	w->at += s.size;
 }
 

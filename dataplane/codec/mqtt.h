@@ -10,8 +10,10 @@
  *	| type | flags| remaining length 1-4 | variable header  | payload |
  *	+------+------+----------------------+------------------+---------+
  *
- * Spec: MQTT 3.1.1 and 5.0; 3.1 ("MQIsdp") is read as 3.1.1. Not here: sessions,
- * QoS state, topic matching; structs of the single packets: mqtt_packets.h. */
+ * Spec: MQTT 3.1.1 and 5.0; 3.1 ("MQIsdp") is read as 3.1.1, but may resend
+ * control packets with DUP and leave out credentials that it announced. Not here:
+ * sessions, QoS state, client identifiers, topic matching, who may send what;
+ * structs of the single packets: mqtt_packets.h, properties: mqtt_props.h. */
 #pragma once
 #include "dataplane/codec/codec.h"
 #include "dataplane/codec/mqtt_packets.h"
@@ -34,12 +36,14 @@ struct mqtt_frame {
 	uint32_t payload_size; /* PUBLISH only: bytes that follow in the stream */
 };
 
-/* version: MQTT_V4 or MQTT_V5, as the CONNECT said; before it, MQTT_V4 (CONNECT reads its own).
- * Checks type and flags (2.1.2, 2.1.3) and limits before waiting for bytes. */
+/* version: as the CONNECT said; before it, MQTT_V4 (CONNECT reads its own). Checks type and flags
+ * (2.1.2, 2.1.3) and limits before waiting for bytes. */
 MUST_USE struct decoded mqtt_decode(struct span in, enum mqtt_version version,
 	const struct mqtt_limits *limits, struct mqtt_frame *out);
 
-/* Bodies. Each refuses truncation, trailing bytes, bad UTF-8, bad properties and reserved bits. */
+/* Bodies. Each refuses truncation, trailing bytes, bad UTF-8, bad properties and reserved bits. On
+ * an error nothing of `out` may be used, but the version of a CONNECT: it is what was read (0 when
+ * it was not), also when it is unknown (ERR_MQTT_PROTOCOL_VERSION), for the answer. */
 MUST_USE enum err mqtt_decode_connect(const struct mqtt_frame *f, struct mqtt_connect *out);
 MUST_USE enum err mqtt_decode_connack(
 	const struct mqtt_frame *f, enum mqtt_version v, struct mqtt_connack *out);
@@ -59,10 +63,12 @@ MUST_USE enum err mqtt_decode_suback(
 MUST_USE enum err mqtt_decode_reason(
 	const struct mqtt_frame *f, enum mqtt_version v, struct mqtt_reason *out);
 
-/* Walks the filters of a decoded SUBSCRIBE or UNSUBSCRIBE. False at the end. */
+/* Walks the filters of a decoded SUBSCRIBE or UNSUBSCRIBE. False at the end. They are text and not
+ * empty; whether wildcards stand where they may is the matcher's to judge. */
 bool mqtt_next_filter(struct mqtt_subscribe *s, struct mqtt_filter *out);
 
-/* Encoders write one packet. The writer's `bad` says that it did not fit.
+/* Encoders write one packet in its shortest form. The writer's `bad` says that it did not fit.
+ * Properties: `has` says which are written; props may be NULL where it is a parameter.
  * mqtt_encode_publish writes all but the payload, whose size goes into the length. */
 void mqtt_encode_connect(struct writer *w, const struct mqtt_connect *p);
 void mqtt_encode_connack(struct writer *w, enum mqtt_version v, const struct mqtt_connack *p);

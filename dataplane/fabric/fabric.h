@@ -11,23 +11,25 @@
 
 enum { FABRIC_IDENTIFIERS_MAX = 8 };
 
-/* All matching subscriptions of one connection, folded. */
+/* All matching subscriptions of one connection, folded. One with no_local that is the publisher's
+ * own is left out (MQTT-5.0 3.8.3.1-3), the others of that connection are not. */
 struct delivery {
 	uint32_t connection;
 	uint8_t qos; /* the highest that the subscriptions allow */
-	bool retain; /* retain-as-published and the publisher's flag */
-	uint8_t identifier_count;
+	bool retain; /* any of them is retain-as-published, and the publisher's flag is set */
+	uint8_t identifier_count; /* further ones are left out, and counted */
 	uint32_t identifiers[FABRIC_IDENTIFIERS_MAX];
 };
 
+/* Must not subscribe, unsubscribe, forget or publish: note it and do it after fabric_publish. */
 typedef void fabric_deliver(void *owner, const struct delivery *d, struct message *m);
 
 struct fabric_conf {
 	uint32_t connections_max;
 	uint32_t subscriptions_max;
-	struct match_conf match;
-	struct counters *counters;
-	fabric_deliver *deliver; /* borrows the message; may message_ref it */
+	struct match_conf match;   /* its counters are set to those below */
+	struct counters *counters; /* SUBSCRIPTIONS, FILTERS, MESSAGES_UNMATCHED */
+	fabric_deliver *deliver;   /* borrows the message; may message_ref it */
 	void *owner;
 };
 
@@ -35,9 +37,10 @@ struct fabric;
 
 MUST_USE struct fabric *fabric_create(const struct fabric_conf *conf); /* NULL: no memory */
 void fabric_destroy(struct fabric **f);
-size_t fabric_bytes(const struct fabric_conf *conf);
+size_t fabric_bytes(const struct fabric_conf *conf); /* 0: more than 32-bit indices can serve */
 
-/* ERR_MQTT_FILTER, ERR_TOPIC_TOO_DEEP, ERR_FILTER_TABLE_FULL, ERR_SUBSCRIPTION_TABLE_FULL.
+/* ERR_MQTT_FILTER, ERR_TOPIC_TOO_DEEP, ERR_FILTER_TABLE_FULL, ERR_SHAPE_TABLE_FULL,
+ * ERR_SUBSCRIPTION_TABLE_FULL.
  * *was_new is false when an equal filter of this connection got new options. */
 MUST_USE enum err fabric_subscribe(struct fabric *f, uint32_t connection, struct span filter,
 	const struct subscription_options *options, bool *was_new);
@@ -46,7 +49,7 @@ MUST_USE enum err fabric_unsubscribe(struct fabric *f, uint32_t connection, stru
 void fabric_forget(struct fabric *f, uint32_t connection); /* drops all its subscriptions */
 uint32_t fabric_count(const struct fabric *f, uint32_t connection);
 
-/* Delivers to every matching connection, in order of connection. Borrows the message. Returns
- * the number of deliveries. */
+/* Delivers a whole message to every matching connection, in order of connection. Borrows it.
+ * Returns the number of deliveries. */
 uint32_t fabric_publish(struct fabric *f, struct message *m);
 void fabric_check(const struct fabric *f); /* asserts its invariants; for tests */

@@ -18,6 +18,8 @@
 enum {
 	MESSAGE_HEAD_SMALL = 512,       /* bytes of topic and properties that most messages have */
 	MESSAGE_HEAD_LARGE = 136 << 10, /* the largest: a topic of 64 KiB and as much again */
+	/* The largest payload: a chain counts its segments of 2 KiB in 16 bits. */
+	MESSAGE_PAYLOAD_MAX = UINT16_MAX * 2048,
 };
 
 /* What a publisher says beside topic and payload. All spans: empty when absent. */
@@ -61,11 +63,16 @@ MUST_USE struct messages *messages_create(const struct messages_conf *conf);
 void messages_destroy(struct messages **m); /* asserts that none is alive */
 uint32_t messages_alive(const struct messages *m);
 
-/* Copies topic and properties. NULL when a pool is empty or the head is too large: a normal
- * answer, counted as ERR_NO_MESSAGES. */
+/* Could there be room for it in an empty store? If not, waiting is in vain. */
+bool message_fits(const struct messages *store, struct span topic,
+	const struct message_props *props, uint32_t payload_size);
+/* Copies topic and properties. NULL when a pool is empty, fewer segments are free than the payload
+ * and the reserve want, or it can never fit: a normal answer, counted as ERR_NO_MESSAGES. Room for
+ * the payload is not held for it: a peer may announce much and send little. */
 MUST_USE struct message *message_begin(struct messages *store, struct span topic,
 	const struct message_props *props, uint32_t payload_size);
-/* Appends a chunk; false when segments ran out: nothing was taken, try again later. */
+/* Appends a chunk, which must not exceed what is missing; false when segments ran out: nothing was
+ * taken, try again later; counted as ERR_NO_BUFFERS. */
 MUST_USE bool message_append(struct message *m, struct span chunk);
 static inline bool message_whole(const struct message *m)
 {

@@ -8,7 +8,8 @@
  * that starts with a wildcard (4.7.2). Insertion works at once, in constant
  * time; so does removal. One matcher belongs to one worker: no locks.
  *
- * All memory is taken by match_create. Equal filters share one id. */
+ * All memory is taken by match_create. Equal filters share one id. Bytes are
+ * compared as they are (4.7.3): whether they are UTF-8 is the codec's to judge. */
 #pragma once
 #include "dataplane/base/attr.h"
 #include "dataplane/base/counters.h"
@@ -17,6 +18,7 @@
 enum {
 	MATCH_LEVELS_MAX = 128, /* deeper topics and filters: ERR_TOPIC_TOO_DEEP */
 	MATCH_FILTER_BYTES_MAX = 65535,
+	MATCH_SHAPES_MAX = 4096, /* kinds of wildcard filter in use at once; see docs/matching.md */
 	MATCH_NONE = UINT32_MAX,
 };
 
@@ -31,21 +33,25 @@ struct match_conf {
 
 MUST_USE struct match *match_create(const struct match_conf *conf); /* NULL: no memory */
 void match_destroy(struct match **m);
-size_t match_bytes(const struct match_conf *conf); /* what match_create takes */
+/* What match_create takes; 0: more than 32-bit indices can serve. */
+size_t match_bytes(const struct match_conf *conf);
 
-/* Is it a well-formed filter (4.7.1), a well-formed topic name (4.7.3)? ERR_MQTT_FILTER... */
+/* Is it a well-formed filter (4.7.1), a well-formed topic name (4.7.3)? ERR_MQTT_FILTER,
+ * ERR_MQTT_TOPIC, ERR_TOPIC_TOO_DEEP. */
 MUST_USE enum err match_filter_check(struct span filter);
 MUST_USE enum err match_topic_check(struct span topic);
 
-/* Adds a well-formed filter, or finds it: same text, same id. Ids are below filters_max, and are
- * reused after match_remove. The text is copied. */
+/* Adds a filter, or finds it: same text, same id. Ids are below filters_max, and are reused after
+ * match_remove. The text is copied. Errors: those of match_filter_check, ERR_FILTER_TABLE_FULL
+ * (filters_max or filter_bytes_max), ERR_SHAPE_TABLE_FULL (MATCH_SHAPES_MAX). */
 MUST_USE enum err match_insert(struct match *m, struct span filter, uint32_t *id);
 uint32_t match_find(const struct match *m, struct span filter); /* MATCH_NONE */
 void match_remove(struct match *m, uint32_t id);
-struct span match_text(const struct match *m, uint32_t id); /* valid until removed */
+struct span match_text(const struct match *m, uint32_t id); /* valid until the next insert */
 
 typedef void match_hit(void *owner, uint32_t id);
 
 /* Calls `hit` once for each filter that matches, in no particular order. The callback must not
- * insert or remove. Returns the number of hits. */
+ * insert, remove or match. Returns the number of hits: at most one for each shape in use, and one
+ * exact. A topic that match_topic_check would refuse for its depth matches nothing. */
 uint32_t match_topic(struct match *m, struct span topic, match_hit *hit, void *owner);

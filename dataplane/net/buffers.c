@@ -4,9 +4,8 @@
 #include "dataplane/base/poison.h"
 
 #include <errno.h>
+#include <rte_malloc.h>
 #include <rte_mempool.h>
-#include <stdlib.h>
-#include <string.h>
 
 struct stack {
 	uint32_t used;
@@ -16,7 +15,7 @@ struct stack {
 
 static int stack_alloc(struct rte_mempool *mp)
 {
-	struct stack *s = calloc(1, sizeof(*s) + mp->size * sizeof(void *));
+	struct stack *s = rte_zmalloc("buffers", sizeof(*s) + mp->size * sizeof(void *), 0);
 
 	if (s == NULL)
 		return -ENOMEM;
@@ -27,7 +26,7 @@ static int stack_alloc(struct rte_mempool *mp)
 
 static void stack_free(struct rte_mempool *mp)
 {
-	free(mp->pool_data);
+	rte_free(mp->pool_data);
 }
 
 static int stack_enqueue(struct rte_mempool *mp, void *const *objects, unsigned n)

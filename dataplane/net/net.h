@@ -39,7 +39,8 @@ struct net_conf {
 
 /* What TCP gets: the IPv4 header is already checked and cut off, padding trimmed. */
 struct net_packet {
-	struct rte_mbuf *mbuf; /* data starts at the L4 header; may be a chain */
+	struct rte_mbuf *mbuf; /* data starts at the L4 header; a chain whose first 60 bytes, or
+				* all if fewer, are contiguous */
 	rte_be32_t src, dst;
 	uint8_t ttl, tos;
 };
@@ -49,15 +50,17 @@ struct net;
 MUST_USE struct net *net_create(const struct net_conf *conf, uint64_t now_us);
 void net_destroy(struct net **n);
 
-/* Takes the frame. True: *out holds a TCP packet that is now the caller's. */
+/* Takes the frame, which nobody else refers to. True: *out holds a TCP packet that is now the
+ * caller's. */
 MUST_USE bool net_rx(
 	struct net *n, struct rte_mbuf **frame, struct net_packet *out, uint64_t now_us);
 
 /* How many more packets net_ipv4_tx takes before net_flush makes room. */
 uint32_t net_tx_room(const struct net *n);
 
-/* Takes a packet whose data starts at the L4 header and whose first segment has NET_HEADROOM
- * bytes in front. Sets DF. Drops are counted, never reported: IP is best effort. */
+/* Takes a packet whose data starts at the L4 header and whose first segment is private and has
+ * NET_HEADROOM bytes in front; later ones may be shared. Sets DF. Drops are counted, never
+ * reported: IP is best effort. */
 void net_ipv4_tx(struct net *n, struct rte_mbuf **packet, rte_be32_t src, rte_be32_t dst,
 	uint8_t protocol, uint64_t now_us);
 
@@ -65,7 +68,8 @@ void net_flush(struct net *n);
 void net_poll_timers(struct net *n, uint64_t now_us); /* ARP retries and ageing */
 uint64_t net_next_us(const struct net *n); /* when it wants net_poll_timers; UINT64_MAX */
 
-/* Internet checksum (RFC 1071) over a chain from `offset`, starting from `sum`. */
+/* Internet checksum (RFC 1071), over bytes or over a chain from `offset`, added to `sum`. Partial
+ * sums are at most 0xffff; those of parts of even size may be added to each other plainly. */
 uint32_t net_checksum_add(uint32_t sum, const void *bytes, size_t size);
 uint32_t net_checksum_mbuf(uint32_t sum, const struct rte_mbuf *m, uint32_t offset, uint32_t size);
 uint16_t net_checksum_finish(uint32_t sum); /* folded and complemented; 0 when the sum verifies */

@@ -1,11 +1,12 @@
 /* sim.h - a wire in memory with two ends, in virtual time.
  *
  * Frames sent at one end arrive at the other after `delay_us`, serialised at
- * `bits_per_s`, impaired by seed: lost, duplicated, reordered, with one bit flipped. Both ends
- * are drivers; whoever runs the simulation moves time by sim_now and asks
- * sim_next_us when something arrives. Enforces what real NICs enforce: at most
- * 8 segments, frames of at most MTU + 14, a bounded transmit ring. Same seed,
- * same calls: the same frames, bit by bit. Frames are copied into the receiver's pool. */
+ * `bits_per_s`, impaired by seed: lost, duplicated, reordered, with one bit flipped (see impair.h).
+ * Both ends are drivers; whoever runs the simulation moves time by sim_now and asks sim_next_us
+ * when something arrives. Enforces what real NICs enforce: at most 8 segments, frames of at most
+ * MTU + 14 (others: ERR_NIC_TX_DROPPED), a bounded transmit ring. Same seed, same calls: the same
+ * frames, bit by bit. A frame is copied into the receiver's pool when it is received (pool empty:
+ * ERR_NIC_RX_DROPPED); one that is not polled for holds its place. */
 #pragma once
 #include "dataplane/base/span.h"
 #include "drivers/impair.h"

@@ -1,0 +1,341 @@
+/* match.c - insertion and lookup over the two engines.
+ *
+ * exact: one table of whole topics. shapes: one table of keys that shapes.h
+ * makes. A lookup works in three passes over a batch, so that its cache misses
+ * overlap: probe the tables, fetch the places, compare the texts. */
+#include "dataplane/match/internal.h"
+
+#include "dataplane/base/assert.h"
+
+#include <stdlib.h>
+
+enum {
+	BATCH = 16,                         /* lookups that are under way together */
+	CANDIDATES = 32,                    /* filters whose hash was right */
+	EXACT_PLACE = MATCH_LEVELS_MAX + 2, /* apart from the keys of shapes.c */
+};
+
+static size_t round_up(size_t bytes)
+{
+	return (bytes + 63) & ~(size_t)63;
+}
+
+size_t match_bytes(const struct match_conf *conf)
+{
+	if (conf->filters_max >= UINT32_MAX / 8)
+		return 0;
+	const size_t store = store_bytes(conf->filters_max, conf->filter_bytes_max);
+	if (store == 0)
+		return 0;
+	return round_up(sizeof(struct match)) + 2 * index_bytes(conf->filters_max) +
+	       round_up(shapes_bytes()) + round_up(store);
+}
+
+struct match *match_create(const struct match_conf *conf)
+{
+	const size_t bytes = match_bytes(conf);
+	if (bytes == 0)
+		return NULL;
+	uint8_t *memory = aligned_alloc(64, bytes);
+	if (memory == NULL)
+		return NULL;
+
+	/* Touched now, so that no page fault comes later. */
+	memset(memory, 0, bytes);
+	struct match *m = (struct match *)memory;
+	memory += round_up(sizeof(struct match));
+	m->key = conf->key;
+	m->counters = conf->counters;
+	m->hash_mask = UINT32_MAX;
+	index_init(&m->exact, memory, conf->filters_max);
+	memory += index_bytes(conf->filters_max);
+	index_init(&m->shaped, memory, conf->filters_max);
+	memory += index_bytes(conf->filters_max);
+	shapes_init(&m->shapes, memory, conf->key);
+	memory += round_up(shapes_bytes());
+	store_init(&m->store, memory, conf->filters_max, conf->filter_bytes_max);
+	return m;
+}
+
+void match_destroy(struct match **m)
+{
+	free(*m);
+	*m = NULL;
+}
+
+/* Where a filter is, or would be, found. */
+struct key {
+	bool wild;
+	uint32_t hash;
+	struct shape_form form; /* of a wild one */
+};
+
+/* The top half: the tables want 32 bits, and these are as good as any. */
+static uint32_t fold(const struct match *m, uint64_t hash)
+{
+	return (uint32_t)(hash >> 32) & m->hash_mask;
+}
+
+static uint32_t hash_exact(const struct match *m, struct span text)
+{
+	return fold(m, siphash((struct hash_key){m->key.k0 ^ EXACT_PLACE, m->key.k1}, text));
+}
+
+/* In a well-formed filter these bytes are wildcards wherever they stand. */
+static bool has_wildcard(struct span filter)
+{
+	return memchr(filter.at, '+', filter.size) != NULL ||
+	       memchr(filter.at, '#', filter.size) != NULL;
+}
+
+static struct key key_of(const struct match *m, struct span filter)
+{
+	struct key key = {.wild = has_wildcard(filter)};
+	struct levels levels;
+
+	if (!key.wild) {
+		key.hash = hash_exact(m, filter);
+		return key;
+	}
+	const bool fits = levels_cut(filter, &levels);
+	ASSERT(fits);
+	key.form = shape_form_of(filter, &levels);
+	key.hash = fold(m, shapes_hash_filter(&m->shapes, &key.form, filter, &levels));
+	return key;
+}
+
+static uint32_t find(const struct match *m, const struct key *key, struct span filter)
+{
+	const struct index *ix = key->wild ? &m->shaped : &m->exact;
+	uint32_t at = index_home(ix, key->hash);
+
+	for (;;) {
+		const uint32_t id = index_next(ix, key->hash, &at);
+		if (id == INDEX_NONE)
+			return MATCH_NONE;
+		if (span_equal(match_text(m, id), filter))
+			return id;
+	}
+}
+
+uint32_t match_find(const struct match *m, struct span filter)
+{
+	if (match_filter_check(filter) != ERR_NONE)
+		return MATCH_NONE;
+	const struct key key = key_of(m, filter);
+	return find(m, &key, filter);
+}
+
+/* A filter that is not there yet. */
+static enum err add(struct match *m, const struct key *key, struct span filter, uint32_t *id)
+{
+	uint32_t shape = MATCH_EXACT;
+
+	if (key->wild) {
+		shape = shapes_get(&m->shapes, &key->form);
+		if (shape == SHAPES_NONE)
+			return ERR_SHAPE_TABLE_FULL;
+	}
+	*id = store_add(&m->store, filter);
+	if (*id == STORE_NONE) {
+		if (key->wild)
+			shapes_put(&m->shapes, shape);
+		return ERR_FILTER_TABLE_FULL;
+	}
+	struct filter *f = store_at(&m->store, *id);
+	f->hash = key->hash;
+	f->shape = shape;
+	index_add(key->wild ? &m->shaped : &m->exact, key->hash, *id);
+	counter_add(m->counters, COUNTER_FILTERS, 1);
+	return ERR_NONE;
+}
+
+enum err match_insert(struct match *m, struct span filter, uint32_t *id)
+{
+	ASSERT(!m->matching);
+	const enum err e = match_filter_check(filter);
+	if (e != ERR_NONE)
+		return e;
+	const struct key key = key_of(m, filter);
+	*id = find(m, &key, filter);
+	return *id != MATCH_NONE ? ERR_NONE : add(m, &key, filter, id);
+}
+
+void match_remove(struct match *m, uint32_t id)
+{
+	ASSERT(!m->matching);
+	const struct filter *f = store_at(&m->store, id);
+
+	if (f->shape == MATCH_EXACT) {
+		index_drop(&m->exact, f->hash, id);
+	} else {
+		index_drop(&m->shaped, f->hash, id);
+		shapes_put(&m->shapes, f->shape);
+	}
+	store_drop(&m->store, id);
+	counter_sub(m->counters, COUNTER_FILTERS, 1);
+}
+
+struct span match_text(const struct match *m, uint32_t id)
+{
+	const struct filter *f = store_at(&m->store, id);
+
+	return span_of(f->text, f->size);
+}
+
+struct wanted {
+	uint32_t hash; /* when looked up */
+	uint32_t id;   /* when found */
+	uint32_t shape;
+};
+
+/* One topic on its way through the tables. */
+struct search {
+	struct match *m;
+	struct span topic;
+	const struct levels *levels; /* of the topic; not for exact filters */
+	match_hit *hit;
+	void *owner;
+	uint32_t hits;
+	uint32_t lookups;
+	uint32_t candidates;
+	struct wanted lookup[BATCH];
+	struct wanted candidate[CANDIDATES];
+};
+
+/* Are the topic's levels those that the filter names? Its shape is known to fit. */
+static bool same_levels(
+	const struct search *s, const struct filter *f, const struct shape_form *form)
+{
+	size_t at = 0;
+
+	for (uint32_t i = 0; i < form->levels; i++) {
+		if (shape_is_wild(form, i)) {
+			at += 2;
+			continue;
+		}
+		const struct span level = levels_at(s->topic, s->levels, i);
+		const size_t end = at + level.size;
+		if (end > f->size || (end < f->size && f->text[end] != '/'))
+			return false;
+		if (memcmp(f->text + at, level.at, level.size) != 0)
+			return false;
+		at = end + 1;
+	}
+	return true;
+}
+
+/* A hash may be right by chance, also that of a filter of another shape. */
+static bool is_match(const struct search *s, const struct filter *f, uint32_t shape)
+{
+	if (f->shape != shape)
+		return false;
+	if (shape == MATCH_EXACT)
+		return span_equal(span_of(f->text, f->size), s->topic);
+	return same_levels(s, f, &shapes_at(&s->m->shapes, shape)->form);
+}
+
+static void judge_candidates(struct search *s)
+{
+	const struct store *store = &s->m->store;
+	const struct filter *filters[CANDIDATES];
+
+	for (uint32_t i = 0; i < s->candidates; i++)
+		filters[i] = store_prefetch(store, s->candidate[i].id);
+	for (uint32_t i = 0; i < s->candidates; i++) {
+		if (!is_match(s, filters[i], s->candidate[i].shape))
+			continue;
+		s->hits++;
+		s->hit(s->owner, filters[i]->id);
+	}
+	s->candidates = 0;
+}
+
+static void run_lookups(struct search *s)
+{
+	for (uint32_t i = 0; i < s->lookups; i++) {
+		const struct wanted *w = &s->lookup[i];
+		const struct index *ix = w->shape == MATCH_EXACT ? &s->m->exact : &s->m->shaped;
+		uint32_t at = index_home(ix, w->hash), id;
+
+		while ((id = index_next(ix, w->hash, &at)) != INDEX_NONE) {
+			if (s->candidates == CANDIDATES)
+				judge_candidates(s);
+			store_prefetch_place(&s->m->store, id);
+			s->candidate[s->candidates++] =
+				(struct wanted){.id = id, .shape = w->shape};
+		}
+	}
+	judge_candidates(s);
+	s->lookups = 0;
+}
+
+static void look_up(struct search *s, uint32_t hash, uint32_t shape)
+{
+	index_prefetch(shape == MATCH_EXACT ? &s->m->exact : &s->m->shaped, hash);
+	s->lookup[s->lookups++] = (struct wanted){.hash = hash, .shape = shape};
+	if (s->lookups == BATCH)
+		run_lookups(s);
+}
+
+static void look_up_list(struct search *s, uint32_t first, const struct hashes *hashes)
+{
+	const struct shapes *shapes = &s->m->shapes;
+	const bool dollar = s->topic.at[0] == '$';
+
+	for (uint32_t i = first; i != SHAPES_NONE;) {
+		const struct shape *shape = shapes_at(shapes, i);
+		/* MQTT-5.0 4.7.2-1. */
+		if (!dollar || !shape_starts_wild(&shape->form))
+			look_up(s, fold(s->m, shape_key(shape, hashes)), i);
+		i = shape->next;
+	}
+}
+
+static void look_up_shapes(struct search *s)
+{
+	const struct shapes *shapes = &s->m->shapes;
+	const uint32_t levels = s->levels->count;
+	struct hashes hashes;
+
+	shapes_hash_topic(shapes, s->topic, s->levels, &hashes);
+	look_up_list(s, shapes->first[0][levels], &hashes);
+	for (uint32_t n = shapes_open_from(shapes, 0); n <= levels;
+		n = shapes_open_from(shapes, n + 1))
+		look_up_list(s, shapes->first[1][n], &hashes);
+	run_lookups(s);
+}
+
+uint32_t match_topic(struct match *m, struct span topic, match_hit *hit, void *owner)
+{
+	struct levels levels;
+	struct search s;
+
+	ASSERT(!m->matching);
+	if (topic.size == 0)
+		return 0;
+	m->matching = true;
+	s.m = m;
+	s.topic = topic;
+	s.levels = &levels;
+	s.hit = hit;
+	s.owner = owner;
+	s.hits = s.lookups = s.candidates = 0;
+	look_up(&s, hash_exact(m, topic), MATCH_EXACT);
+	if (m->shapes.pool.out != 0 && levels_cut(topic, &levels))
+		look_up_shapes(&s);
+	else
+		run_lookups(&s);
+	m->matching = false;
+	return s.hits;
+}
+
+void match_check(const struct match *m)
+{
+	store_check(&m->store);
+	index_check(&m->exact);
+	index_check(&m->shaped);
+	shapes_check(&m->shapes);
+	ASSERT(m->exact.used + m->shaped.used == m->store.where.out);
+	ASSERT(!m->matching);
+}

@@ -1,0 +1,121 @@
+/* mqtt_internal.h - what the files of the MQTT session share; nobody else includes it.
+ *
+ *	mqtt.c            the table, the step, the input loop, the timer
+ *	mqtt_connect.c    CONNECT, grant, refusal, the will
+ *	mqtt_publish.c    PUBLISH in and out
+ *	mqtt_subscribe.c  SUBSCRIBE and UNSUBSCRIBE
+ *	mqtt_answer.c     errors to reason codes; packets towards the peer
+ *
+ * An action performs what an edge asks for and may name an event that follows
+ * at once in the edge's next state: so a packet that turns out to be a
+ * violation is answered by the table as well, and the table shows every way
+ * from one state to another. */
+#pragma once
+#include "dataplane/session/mqtt.h"
+
+#include "dataplane/base/assert.h"
+
+enum mqtt_event {
+	/* A frame of that type is here. Before CONNECT: its first byte is. */
+	MQTT_ON_CONNECT,
+	MQTT_ON_PUBLISH,
+	MQTT_ON_SUBSCRIBE,
+	MQTT_ON_UNSUBSCRIBE,
+	MQTT_ON_ACK, /* PUBACK, PUBREC, PUBREL, PUBCOMP */
+	MQTT_ON_PINGREQ,
+	MQTT_ON_DISCONNECT,
+	MQTT_ON_FOREIGN,   /* packets that only a server sends; AUTH without a method */
+	MQTT_ON_MALFORMED, /* bytes that no packet starts with */
+	MQTT_ON_PAYLOAD,   /* bytes of the payload announced by the last PUBLISH */
+	/* Answers and news from the world. */
+	MQTT_ON_GRANT,
+	MQTT_ON_REFUSAL,
+	MQTT_ON_ANSWER,  /* to one filter */
+	MQTT_ON_TIMEOUT, /* the time that this state allows is over */
+	MQTT_ON_RETRY,   /* the timer of a parked session */
+	MQTT_ON_REVOKE,
+	MQTT_ON_DELIVER,
+	MQTT_ON_GONE, /* the connection is */
+	/* Named by actions. */
+	MQTT_ON_VIOLATION, /* the packet broke a rule */
+	MQTT_ON_STUCK,     /* an answer found no room in the send queue for too long */
+	MQTT_ON_GOODBYE,   /* a DISCONNECT in order */
+	MQTT_ON_WILL,      /* the conversation is over and the will is due */
+	MQTT_EVENTS,
+	MQTT_ON_NOTHING
+};
+
+/* What an event brings along and what its action leaves behind. */
+struct mqtt_cause {
+	uint64_t now_us;
+	enum err err;                   /* REFUSAL, ANSWER, REVOKE, VIOLATION, MALFORMED: why */
+	const struct mqtt_frame *frame; /* packets, once LIVE; CONNECT */
+	struct span in;                 /* PAYLOAD: its bytes; MALFORMED: the unread bytes */
+	size_t used;                    /* PAYLOAD: how many were taken */
+	bool parked;                    /* no room now: offer the same again later */
+	const struct session_grant *grant;
+	uint32_t token; /* ANSWER */
+	struct message *message;
+	const struct delivery *delivery;
+};
+
+typedef enum mqtt_event mqtt_action(struct mqtt_session *s, struct mqtt_cause *c);
+
+static inline void mqtt_set(struct mqtt_props *p, enum mqtt_property id)
+{
+	p->has |= (uint64_t)1 << id;
+}
+
+static inline bool mqtt_starts_with(struct span s, const char *prefix)
+{
+	const size_t size = strlen(prefix);
+
+	return s.size >= size && memcmp(s.at, prefix, size) == 0;
+}
+
+/* mqtt.c */
+void mqtt_step(struct mqtt_session *s, enum mqtt_event e, struct mqtt_cause *c);
+bool mqtt_has_edge(enum mqtt_state state, enum mqtt_event e);
+/* Starts or goes on waiting for room. False: it has taken too long. */
+MUST_USE bool mqtt_park(struct mqtt_session *s, struct mqtt_cause *c);
+void mqtt_unpark(struct mqtt_session *s, uint64_t now_us);
+/* Ends the conversation: nothing is sent after it. Names the event that follows: a will that the
+ * session still holds is due then. */
+MUST_USE enum mqtt_event mqtt_finish(struct mqtt_session *s, enum err why);
+
+/* mqtt_connect.c */
+mqtt_action mqtt_ask, mqtt_misread_connect, mqtt_welcome, mqtt_refuse;
+mqtt_action mqtt_take_disconnect, mqtt_publish_will;
+void mqtt_drop_will(struct mqtt_session *s);
+
+/* mqtt_publish.c */
+mqtt_action mqtt_take_publish, mqtt_take_payload, mqtt_take_ack, mqtt_forward;
+void mqtt_publish_message(struct mqtt_session *s, struct message **m);
+MUST_USE bool mqtt_topic_reserved(struct span topic); /* not for clients to publish to */
+/* User properties are joined in the scratch: valid until the scratch is used again. */
+struct message_props mqtt_message_props(const struct mqtt_session *s, const struct mqtt_props *p);
+
+/* mqtt_subscribe.c */
+mqtt_action mqtt_take_subscribe, mqtt_take_unsubscribe, mqtt_take_answer, mqtt_retry_answer;
+MUST_USE bool mqtt_filter_valid(struct span filter); /* 4.7.1 */
+
+/* mqtt_answer.c */
+static inline bool mqtt_is_v5(const struct mqtt_session *s)
+{
+	return s->version == MQTT_V5;
+}
+/* As the codec wants it; before CONNECT any will do. */
+static inline enum mqtt_version mqtt_wire(const struct mqtt_session *s)
+{
+	return s->version == 0 ? MQTT_V4 : (enum mqtt_version)s->version;
+}
+struct writer mqtt_scratch(const struct mqtt_session *s);
+/* A SUBACK's code for one filter, an UNSUBACK's likewise. */
+uint8_t mqtt_filter_code(const struct mqtt_session *s, enum mqtt_type packet, enum err e);
+/* All or nothing; ERR_SEND_QUEUE_FULL, or the packet is larger than the peer takes. */
+MUST_USE enum err mqtt_send(struct mqtt_session *s, const struct writer *w);
+/* Sends an answer, or parks until there is room for it. */
+MUST_USE enum mqtt_event mqtt_reply(
+	struct mqtt_session *s, struct mqtt_cause *c, const struct writer *w);
+void mqtt_send_refusal(struct mqtt_session *s, enum err why);
+void mqtt_send_disconnect(struct mqtt_session *s, enum err why);

@@ -1,0 +1,294 @@
+/* sim.c - the wire in memory. Frames under way lie in the wire's own memory, as bytes: a receiver's
+ * pool is touched when it polls, as a NIC would, and not by what is still on its way. A receiver
+ * that does not poll holds up the wire, and the sender's ring fills. */
+#include "drivers/sim/sim.h"
+
+#include "dataplane/base/assert.h"
+#include "dataplane/base/pool.h"
+#include "drivers/fate.h"
+#include "drivers/path.h"
+
+#include <stdlib.h>
+
+enum { ETH_HEADER = 14 };
+
+struct sim_frame {
+	uint32_t size;
+	uint32_t index; /* in its pool */
+	uint8_t bytes[];
+};
+
+/* An end, and the way from it to the other end. */
+struct sim_side {
+	struct driver driver; /* first: the driver is the side */
+	struct sim_wire *wire;
+	struct rte_mempool *pool; /* of this end: receives into it */
+	struct path path;
+	struct pool frames;
+	void *memory; /* of frames */
+	struct rng rng;
+	uint64_t line_free_us;   /* when the last frame has left this end */
+	uint64_t line_free_part; /* and the fraction of a microsecond, in bits times 10^6 */
+};
+
+struct sim_wire {
+	struct sim_side side[2];
+	struct impair_settings impair;
+	uint64_t bits_per_s;
+	uint64_t now_us;
+	uint32_t frame_max; /* bytes */
+	void (*seen)(void *owner, unsigned from, struct span frame);
+	void *owner;
+};
+
+static struct sim_side *side_of(struct driver *d)
+{
+	return (struct sim_side *)d;
+}
+
+static struct sim_side *other(struct sim_side *s)
+{
+	return &s->wire->side[s == &s->wire->side[0]];
+}
+
+static struct sim_frame *frame_get(struct sim_side *s)
+{
+	const uint32_t index = pool_get(&s->frames);
+
+	ASSERT(index != POOL_NONE); /* there are as many as the path has places, and one more */
+	struct sim_frame *f = pool_at(&s->frames, index);
+	f->index = index;
+	return f;
+}
+
+static void frame_put(struct sim_side *s, struct sim_frame *f)
+{
+	pool_put(&s->frames, f->index);
+}
+
+/* When the frame's last bit has left: frames queue for the line. Exact over any number of frames.
+ */
+static uint64_t serialise(struct sim_side *s, uint32_t size)
+{
+	const struct sim_wire *w = s->wire;
+
+	if (w->bits_per_s == 0)
+		return w->now_us;
+	if (s->line_free_us < w->now_us) {
+		s->line_free_us = w->now_us;
+		s->line_free_part = 0;
+	}
+	s->line_free_part += (uint64_t)size * 8 * 1000000;
+	s->line_free_us += s->line_free_part / w->bits_per_s;
+	s->line_free_part %= w->bits_per_s;
+	return s->line_free_us + (s->line_free_part != 0);
+}
+
+static void meet_fate(struct sim_side *s, struct sim_frame *f)
+{
+	struct sim_wire *w = s->wire;
+	const struct fate fate = fate_of(&w->impair, &s->rng, f->size);
+	const uint64_t left_us = serialise(s, f->size);
+
+	if (fate.lost) {
+		counter_err(s->driver.counters, ERR_IMPAIR_DROPPED);
+		frame_put(s, f);
+		return;
+	}
+	if (fate.corrupt_bit != FATE_INTACT)
+		f->bytes[fate.corrupt_bit / 8] ^= (uint8_t)(1u << fate.corrupt_bit % 8);
+	path_put(&s->path, f, fate.overtakers, w->now_us, left_us + fate.delay_us);
+	if (!fate.duplicate || path_room(&s->path) == 0)
+		return;
+	struct sim_frame *twin = frame_get(s);
+	twin->size = f->size;
+	memcpy(twin->bytes, f->bytes, f->size);
+	path_put(&s->path, twin, 0, w->now_us, left_us + fate.copy_delay_us);
+}
+
+static void transmit(struct sim_side *s, struct rte_mbuf *m)
+{
+	struct sim_wire *w = s->wire;
+
+	if (m->nb_segs > SIM_SEGS_MAX || m->pkt_len > w->frame_max) {
+		counter_err(s->driver.counters, ERR_NIC_TX_DROPPED);
+		rte_pktmbuf_free(m);
+		return;
+	}
+	struct sim_frame *f = frame_get(s);
+	f->size = m->pkt_len;
+	const void *at = rte_pktmbuf_read(m, 0, f->size, f->bytes);
+	ASSERT(at != NULL || f->size == 0); /* the sender's chain is as long as it says */
+	if (at != f->bytes && f->size > 0)
+		memcpy(f->bytes, at, f->size);
+	rte_pktmbuf_free(m);
+	if (w->seen != NULL)
+		w->seen(w->owner, s == &w->side[1], span_of(f->bytes, f->size));
+	meet_fate(s, f);
+}
+
+static uint16_t sim_tx(struct driver *d, uint16_t queue, struct rte_mbuf **frames, uint16_t n)
+{
+	struct sim_side *s = side_of(d);
+	uint16_t taken = 0;
+
+	ASSERT(queue == 0);
+	while (taken < n && path_room(&s->path) > 0)
+		transmit(s, frames[taken++]);
+	return taken;
+}
+
+/* The bytes in buffers of the receiver; NULL when it has too few. */
+static struct rte_mbuf *receive(struct rte_mempool *pool, struct span bytes)
+{
+	struct rte_mbuf *head = rte_pktmbuf_alloc(pool);
+	struct rte_mbuf *tail = head;
+
+	while (tail != NULL) {
+		const uint16_t room = rte_pktmbuf_tailroom(tail);
+		const uint16_t part = (uint16_t)RTE_MIN(bytes.size, room);
+		if (part > 0)
+			memcpy(rte_pktmbuf_mtod(tail, void *), bytes.at, part);
+		tail->data_len = part;
+		head->pkt_len += part;
+		bytes = span_skip(bytes, part);
+		if (bytes.size == 0)
+			return head;
+		tail->next = rte_pktmbuf_alloc(pool);
+		tail = tail->next;
+		head->nb_segs += tail != NULL;
+	}
+	rte_pktmbuf_free(head);
+	return NULL;
+}
+
+static uint16_t sim_rx(struct driver *d, uint16_t queue, struct rte_mbuf **frames, uint16_t n)
+{
+	struct sim_side *s = side_of(d);
+	struct sim_side *from = other(s);
+	struct sim_frame *f;
+	uint16_t given = 0;
+
+	ASSERT(queue == 0);
+	while (given < n && (f = path_peek(&from->path, s->wire->now_us)) != NULL) {
+		struct rte_mbuf *m = receive(s->pool, span_of(f->bytes, f->size));
+		path_pop(&from->path);
+		frame_put(from, f);
+		if (m == NULL)
+			counter_err(s->driver.counters, ERR_NIC_RX_DROPPED);
+		else
+			frames[given++] = m;
+	}
+	return given;
+}
+
+/* Time moves by sim_now only: there is nothing to wait for. */
+static void sim_wait(struct driver *d, uint16_t queue, uint64_t timeout_us)
+{
+	(void)d;
+	(void)queue;
+	(void)timeout_us;
+}
+
+static bool sim_link_up(struct driver *d)
+{
+	(void)d;
+	return true;
+}
+
+static void sim_close(struct driver *d)
+{
+	(void)d; /* both ends go with the wire */
+}
+
+static const struct driver_ops sim_ops = {
+	.rx = sim_rx,
+	.tx = sim_tx,
+	.wait = sim_wait,
+	.link_up = sim_link_up,
+	.close = sim_close,
+};
+
+static bool side_init(struct sim_wire *w, const struct sim_conf *conf, unsigned end)
+{
+	struct sim_side *s = &w->side[end];
+	const uint32_t count = conf->frames_max + 1; /* one is read while the path is full */
+	const size_t size = (sizeof(struct sim_frame) + w->frame_max + 7) & ~(size_t)7;
+
+	s->driver = (struct driver){
+		.ops = &sim_ops,
+		.facts = {.mtu = conf->mtu, .queues = 1, .segs_max = SIM_SEGS_MAX, .name = "sim"},
+		.counters = conf->counters[end],
+	};
+	memcpy(s->driver.facts.mac, conf->mac[end], 6);
+	s->wire = w;
+	s->pool = conf->pool[end];
+	s->memory = malloc(pool_bytes(count, size));
+	if (s->memory == NULL || !path_init(&s->path, conf->frames_max))
+		return false;
+	pool_init(&s->frames, s->memory, count, size);
+	return true;
+}
+
+struct sim_wire *sim_create(const struct sim_conf *conf)
+{
+	struct sim_wire *w = calloc(1, sizeof(*w));
+
+	ASSERT(conf->frames_max > 0);
+	if (w == NULL)
+		return NULL;
+	w->bits_per_s = conf->bits_per_s;
+	w->frame_max = (uint32_t)conf->mtu + ETH_HEADER;
+	if (!side_init(w, conf, 0) || !side_init(w, conf, 1)) {
+		sim_destroy(&w);
+		return NULL;
+	}
+	sim_impair(w, &conf->impair);
+	return w;
+}
+
+void sim_destroy(struct sim_wire **w)
+{
+	if (*w == NULL)
+		return;
+	for (unsigned end = 0; end < 2; end++) {
+		struct sim_side *s = &(*w)->side[end];
+		while (path_peek(&s->path, UINT64_MAX) != NULL)
+			path_pop(&s->path);
+		path_fini(&s->path);
+		free(s->memory);
+	}
+	free(*w);
+	*w = NULL;
+}
+
+struct driver *sim_end(struct sim_wire *w, unsigned end)
+{
+	ASSERT(end < 2);
+	return &w->side[end].driver;
+}
+
+void sim_now(struct sim_wire *w, uint64_t now_us)
+{
+	ASSERT(now_us >= w->now_us);
+	w->now_us = now_us;
+}
+
+uint64_t sim_next_us(const struct sim_wire *w)
+{
+	return RTE_MIN(path_next_us(&w->side[0].path), path_next_us(&w->side[1].path));
+}
+
+void sim_impair(struct sim_wire *w, const struct impair_settings *s)
+{
+	w->impair = *s;
+	w->side[0].rng = fate_rng(s, 0);
+	w->side[1].rng = fate_rng(s, 1);
+}
+
+void sim_tap(struct sim_wire *w, void (*seen)(void *owner, unsigned from, struct span frame),
+	void *owner)
+{
+	w->seen = seen;
+	w->owner = owner;
+}

@@ -1,0 +1,147 @@
+/* soft_af_packet.c - what is special about DPDK's net_af_packet: packet sockets on a netdev.
+ *
+ * The PMD keeps its sockets to itself: no interrupt, no statistics, a send that
+ * waits in poll(-1) when its ring is full and the socket's send buffer is half
+ * used. So the sockets are found among the process's descriptors: they are
+ * bound to our interface and were not there before. With them the worker is
+ * woken by poll(), the kernel's drops are counted, and a send buffer larger than
+ * the ring makes poll() say "writable" at once: the PMD then leaves the loop,
+ * and a full ring is back-pressure. Rings: one page order below what the kernel
+ * gets in one piece easily; a frame and its header in 2 KiB. */
+#include "drivers/soft/soft_port.h"
+
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <rte_ethdev.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	FRAME_BYTES = 2048,
+	FRAMES = 2048, /* in each direction of each queue */
+	BLOCK_BYTES = 32768,
+	/* What the kernel charges for a frame: the pages it points to, and its own head. */
+	FRAME_CHARGE_BYTES = 8192,
+	SEND_BUFFER_BYTES = 2 * FRAMES * FRAME_CHARGE_BYTES,
+	/* The kernel puts a received frame 66 bytes into its slot and cuts what is longer. */
+	RX_CUT_BYTES = FRAME_BYTES - 66,
+	DESCRIPTORS_LOOKED_AT = 4096,
+};
+
+#ifndef PACKET_IGNORE_OUTGOING
+enum { PACKET_IGNORE_OUTGOING = 23 };
+#endif
+
+/* Packet sockets of this process bound to the interface, in the order of their descriptors. */
+static unsigned packet_sockets(const char *interface, int *out, unsigned out_max)
+{
+	const int index = (int)if_nametoindex(interface);
+	unsigned n = 0;
+
+	for (int fd = 0; fd < DESCRIPTORS_LOOKED_AT && n < out_max; fd++) {
+		int domain = 0;
+		socklen_t size = sizeof(domain);
+		struct sockaddr_ll bound = {0};
+		socklen_t bound_size = sizeof(bound);
+		if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 ||
+			domain != AF_PACKET)
+			continue;
+		if (getsockname(fd, (struct sockaddr *)&bound, &bound_size) == 0 &&
+			bound.sll_ifindex == index)
+			out[n++] = fd;
+	}
+	return n;
+}
+
+static enum err packet_prepare(struct soft *s, char *args, size_t size, char *why, size_t why_size)
+{
+	uint8_t mac[6];
+
+	if (!soft_interface(s, mac)) {
+		snprintf(why, why_size,
+			"interface %s cannot be used: %s; `ip link` lists what is there, and a "
+			"network namespace has its own",
+			s->interface, strerror(errno));
+		return ERR_NIC_CONFIG;
+	}
+	const int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	if (fd < 0) {
+		snprintf(why, why_size, "no packet socket: %s; run as root or with CAP_NET_RAW",
+			strerror(errno));
+		return ERR_NIC_CONFIG;
+	}
+	close(fd);
+	snprintf(args, size, "iface=%s,qpairs=%u,framesz=%d,framecnt=%d,blocksz=%d", s->interface,
+		s->queues, FRAME_BYTES, FRAMES, BLOCK_BYTES);
+	return ERR_NONE;
+}
+
+static void packet_before(struct soft *s)
+{
+	s->sockets_before = packet_sockets(s->interface, s->sockets, SOFT_SOCKETS_MAX);
+}
+
+static void packet_after(struct soft *s)
+{
+	(void)s; /* nothing was changed */
+}
+
+static void socket_tune(int fd)
+{
+	const int bytes = SEND_BUFFER_BYTES;
+	const int on = 1;
+
+	/* Without CAP_NET_ADMIN the system's limit stands; best effort then. */
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) != 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+	/* Frames that the kernel itself sends from the device did not come from the wire. */
+	(void)setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on));
+}
+
+static bool was_there(const struct soft *s, int fd)
+{
+	for (unsigned i = 0; i < s->sockets_before; i++)
+		if (s->sockets[i] == fd)
+			return true;
+	return false;
+}
+
+/* The PMD opened its sockets one after another, so the n-th new one is queue n's. */
+static void packet_attach(struct soft *s)
+{
+	int now[SOFT_SOCKETS_MAX];
+	const unsigned n = packet_sockets(s->interface, now, SOFT_SOCKETS_MAX);
+	uint16_t q = 0;
+
+	for (unsigned i = 0; i < n && q < s->queues; i++) {
+		if (was_there(s, now[i]))
+			continue;
+		s->queue[q++].wake_fd = now[i];
+		socket_tune(now[i]);
+	}
+}
+
+static uint64_t packet_dropped(struct soft *s, uint16_t queue)
+{
+	struct tpacket_stats stats = {0};
+	socklen_t size = sizeof(stats);
+
+	if (getsockopt(s->queue[queue].wake_fd, SOL_PACKET, PACKET_STATISTICS, &stats, &size) != 0)
+		return 0;
+	return stats.tp_drops; /* reading resets it */
+}
+
+const struct soft_kind soft_af_packet = {
+	.name = "af_packet",
+	.vdev = "net_af_packet",
+	.rx_bytes_max = RX_CUT_BYTES - 1,
+	.rx_descriptors = 1, /* its rings are sized by its arguments */
+	.prepare = packet_prepare,
+	.before = packet_before,
+	.after = packet_after,
+	.attach = packet_attach,
+	.dropped = packet_dropped,
+};
