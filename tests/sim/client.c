@@ -43,7 +43,7 @@ static void greet(struct client *c)
 	struct writer w = writer_of(packet, sizeof(packet));
 	const struct mqtt_connect hello = {.version = MQTT_V4,
 		.clean_start = true,
-		.keepalive_s = 60,
+		.keepalive_s = 0, /* they do not ping */
 		.client_id = span_str(c->id)};
 
 	mqtt_encode_connect(&w, &hello);

@@ -8,6 +8,7 @@
 #include "tests/sim/world.h"
 #include "tests/unit/unit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -135,6 +136,11 @@ static uint64_t end(struct transfer *t)
 {
 	const uint64_t trace = world_trace(t->world);
 
+	if (t->wrong || t->seen != t->total) {
+		printf("# sent %lu, seen %lu at %lu us\n", (unsigned long)t->sent,
+			(unsigned long)t->seen, (unsigned long)world_now_us(t->world));
+		world_print_errors(t->world);
+	}
 	CU_ASSERT_FALSE(t->wrong);
 	CU_ASSERT_EQUAL(t->seen, t->total);
 	CU_ASSERT_EQUAL(t->messages, t->total / t->size);

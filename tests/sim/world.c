@@ -317,3 +317,11 @@ void world_impair(struct world *w, const struct impair_settings *s)
 {
 	sim_impair(w->wire, s);
 }
+
+void world_print_errors(const struct world *w)
+{
+	for (unsigned id = COUNTER_NAMED; id < COUNTER_TOTAL; id++)
+		if (world_counter(w, (enum counter)id) > 0)
+			printf("# %s %lu\n", counter_name(id),
+				(unsigned long)world_counter(w, (enum counter)id));
+}

@@ -30,6 +30,7 @@ uint64_t world_now_us(const struct world *w);
 bool world_run(struct world *w, bool (*done)(void *owner), void *owner, uint64_t for_us);
 uint64_t world_trace(const struct world *w);
 uint64_t world_counter(const struct world *w, enum counter id); /* of the dataplane */
+void world_print_errors(const struct world *w); /* every ERR_ counter that is not 0 */
 void world_impair(struct world *w, const struct impair_settings *s);
 
 void world_kill_controlplane(struct world *w); /* it stays dead */
