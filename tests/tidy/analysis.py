@@ -11,6 +11,8 @@ import shlex
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
+from sources import is_test
+
 JOBS = max(1, len(os.sched_getaffinity(0)))
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 CPPCHECK = [
@@ -71,7 +73,7 @@ def check_clang_tidy(sources, context):
 
     def one(path):
         directory, flags = jobs[path]
-        checks = TEST_CHECKS if path.endswith("_test.c") or path.startswith("tests/") else []
+        checks = TEST_CHECKS if is_test(path) else []
         argv = ["clang-tidy", "--quiet", *checks, str(sources.root / path), "--", *flags]
         return argv, directory, r"warning:|error:"
 
