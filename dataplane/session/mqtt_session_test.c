@@ -3,7 +3,7 @@
  * The conversations are in mqtt_talks_*.def, their language is explained in
  * mqtt_talk.h. Not here: timers by the microsecond, random walks
  * (mqtt_machine_test.c). */
-#include "dataplane/session/mqtt_talk.h"
+#include "tests/unit/mqtt_talk.h"
 #include "tests/unit/unit.h"
 
 /* A session with nothing behind it; the 5.0 one wants no reason strings. */

@@ -16,6 +16,8 @@ struct tcp;
 
 struct tcp_conf {
 	struct net *net;
+	rte_be32_t address; /* ours, the source of tcp_connect */
+	uint16_t mtu;       /* bytes of an IP packet; 0: 1500 */
 	uint16_t worker;
 	uint16_t box;
 	uint32_t connections_max;

@@ -20,7 +20,7 @@
  * integer; N*(BYTES) repeated. Each talk is held three times: input in one
  * piece, byte by byte, and cut in the middle; each must have the same effects. */
 #pragma once
-#include "dataplane/session/mqtt_fake.h"
+#include "tests/unit/mqtt_fake.h"
 
 /* Holds the talk; a difference is a failed CUnit assertion and a line on stderr. */
 void mqtt_talk(const char *name, const char *script);

@@ -1,5 +1,5 @@
 /* mqtt_fake.c - see mqtt_fake.h. It also is the message store of the programs it is linked to. */
-#include "dataplane/session/mqtt_fake.h"
+#include "tests/unit/mqtt_fake.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* mqtt_talk.c - see mqtt_talk.h. */
-#include "dataplane/session/mqtt_talk.h"
+#include "tests/unit/mqtt_talk.h"
 
 #include "tests/unit/unit.h"
 
