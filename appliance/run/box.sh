@@ -24,7 +24,8 @@ open_log() {
 log_tail() { tail -c "+$((log_start + 1))" "$log" 2>/dev/null | tail -n 20 >&2 || true; }
 
 start_launcher() {
-	local options=(--run-dir "$run_dir" --data "$data" --nic "$nic" --interface "$interface"
+	local options=(--bin "$bin_dir" --run-dir "$run_dir" --data "$data"
+		--nic "$nic" --interface "$interface"
 		--address "$address/30" --gateway "$gateway" --mgmt-listen "$gateway:$rest_port")
 	[[ -z $config ]] || options+=(--config "$config")
 	[[ $nic == tap ]] || options+=(--dataplane-netns "$netns_dir/$ns_nic")
@@ -174,7 +175,7 @@ print_invitation() {
 	print_lines "$address" "$gateway"
 	if [[ $mqtt_proxied == yes || $rest_proxied == yes ]]; then
 		echo
-		echo "The same at localhost, through a kernel proxy (socat), which is no measure of the box:"
+		echo "The same at localhost, through a kernel proxy (socat): no measure of the box:"
 		if [[ $mqtt_proxied == yes ]]; then
 			print_lines localhost ""
 		fi

@@ -22,7 +22,7 @@ packages_install() {
 		--no-install-recommends "${missing[@]}"; } >"$log" 2>&1 </dev/null; then
 		tail -n 15 "$log" >&2
 		rm -f "$log"
-		fail 1 "apt-get could not install these packages; install them by hand and run again"
+		fail 1 "apt-get could not install these packages"
 	fi
 	rm -f "$log"
 }
@@ -66,15 +66,23 @@ build() {
 	build_step "the build" ninja -C "$build_dir"
 }
 
-program() { # NAME
+# The launcher looks for the others in one folder, and meson builds each in its own.
+link_programs() {
 	local path
-	path=$(find "$build_dir" -maxdepth 4 -type f -executable -name "$1" -print -quit)
-	[[ -n $path ]] || fail 1 "the build has made no $1 in $build_dir"
-	echo "$path"
+	bin_dir=$build_dir/bin
+	as_builder mkdir -p "$bin_dir"
+	while read -r path; do
+		as_builder ln -sfn "$path" "$bin_dir/${path##*/}"
+	done < <(find "$build_dir" -maxdepth 4 -type f -executable -name 'signalbox-*')
+	launcher=$(program signalbox-launcher)
+	selfcheck_program=$(program signalbox-selfcheck)
+	ctl_program=$(program signalbox-ctl)
+	for path in dataplane controlplane mgmt; do
+		program "signalbox-$path" >/dev/null
+	done
 }
 
-find_programs() {
-	launcher=$(program signalbox-launcher)
-	ctl_program=$(program signalbox-ctl)
-	selfcheck_program=$(program signalbox-selfcheck)
+program() { # NAME
+	[[ -x $build_dir/bin/$1 ]] || fail 1 "the build has made no $1 in $build_dir"
+	echo "$build_dir/bin/$1"
 }
