@@ -33,7 +33,8 @@ gather_programs() {
 }
 
 start_launcher() {
-	local options=(--run-dir "$run_dir" --bin "$run_dir/bin" --data "$data" --nic "$nic" --interface "$interface"
+	local options=(--run-dir "$run_dir" --bin "$run_dir/bin" --data "$data"
+		--nic "$nic" --interface "$interface"
 		--address "$address/30" --gateway "$gateway" --mgmt-listen "$gateway:$rest_port")
 	[[ -z $config ]] || options+=(--config "$config")
 	[[ $nic == tap ]] || options+=(--dataplane-netns "$netns_dir/$ns_nic")
@@ -184,7 +185,7 @@ print_invitation() {
 	print_lines "$address" "$gateway"
 	if [[ $mqtt_proxied == yes || $rest_proxied == yes ]]; then
 		echo
-		echo "The same at localhost, through a kernel proxy (socat), which is no measure of the box:"
+		echo "The same at localhost, through a kernel proxy (socat): no measure of the box:"
 		if [[ $mqtt_proxied == yes ]]; then
 			print_lines localhost ""
 		fi
