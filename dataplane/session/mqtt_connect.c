@@ -235,7 +235,7 @@ enum mqtt_event mqtt_take_disconnect(struct mqtt_session *s, struct mqtt_cause *
 		c->err = judge_disconnect(s, &p);
 	if (c->err != ERR_NONE)
 		return MQTT_ON_VIOLATION;
-	if (!mqtt_is_v5(s) || p.reason == 0)
+	if (p.reason == 0)
 		mqtt_drop_will(s); /* 3.14.4-3 */
 	c->err = ERR_MQTT_DISCONNECTED;
 	return MQTT_ON_GOODBYE;

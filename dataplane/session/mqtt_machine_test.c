@@ -326,12 +326,12 @@ static void counts_what_happens(void)
 	open_v5(true);
 	CU_ASSERT_EQUAL(count(COUNTER_CONNECTS), 1);
 	CU_ASSERT_EQUAL(count(COUNTER_SESSIONS), 1);
-	world.begin_failures = 1;
-	for (int i = 0; i < 2; i++) {
+	world.begin_failures = 2;
+	for (int i = 0; i < 3; i++) {
 		const struct session_used u = mqtt_session_input(
 			&world.session, span_of(publish, sizeof(publish) - 1), world.now_us);
-		CU_ASSERT_EQUAL(u.parked, i == 0);
-		CU_ASSERT_EQUAL(u.used, i == 0 ? 0 : sizeof(publish) - 1);
+		CU_ASSERT_EQUAL(u.parked, i < 2);
+		CU_ASSERT_EQUAL(u.used, i < 2 ? 0 : sizeof(publish) - 1);
 	}
 	CU_ASSERT_EQUAL(count(COUNTER_PUBLISH_PARKED), 1);
 	CU_ASSERT_EQUAL(count(COUNTER_PUBLISHES), 1);

@@ -217,6 +217,8 @@ static void say_message(struct fake *f, const struct message *m)
 		p->payload_is_utf8 ? " utf8" : "");
 	if (p->expiry_s != 0)
 		n += (size_t)snprintf(line + n, sizeof(line) - n, " expiry=%u", p->expiry_s);
+	if (m->born_us > f->now_us || f->now_us - m->born_us >= 60000000)
+		n += (size_t)snprintf(line + n, sizeof(line) - n, " born at another time");
 	const struct {
 		const char *name;
 		struct span value;
