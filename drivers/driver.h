@@ -6,6 +6,8 @@
  * are rte_mbuf chains of at most `segs_max` segments, without FCS; tx may be handed indirect
  * and shared segments and must not write into them.
  *
+ * The driver next to the wire counts NIC_* (packets, bytes, full rings); nobody else does.
+ *
  * Threading: open and close on the main thread; rx, tx and wait for queue q only on the
  * worker that owns q. Implementations: soft/ (tap, af_packet), sim/. */
 #pragma once

@@ -361,6 +361,24 @@ static void back_pressure_is_passed_on(void)
 	rig_close(r);
 }
 
+static void back_pressure_does_not_fill_the_queue(void)
+{
+	const struct impair_settings s = {.loss_ppm = 1};
+	struct rig *r = rig_open(&s);
+
+	r->inner.room = 4;
+	for (int i = 0; i < 5; i++)
+		send(r, 'a', 0);
+	struct rte_mbuf *m = frame(r, 'b', 60);
+	for (int i = 0; i < 2 * HELD; i++)
+		CU_ASSERT_EQUAL(driver_tx(r->d, 0, &m, 1), 0);
+	rte_pktmbuf_free(m);
+	CU_ASSERT_EQUAL(dropped(r), 0);
+	r->inner.room = 100;
+	CU_ASSERT_STRING_EQUAL(sent(r, 0), "aaaaa");
+	rig_close(r);
+}
+
 static void switching_off_lets_the_held_ones_go_first(void)
 {
 	const struct impair_settings s = {.delay_us = 1000};
@@ -425,6 +443,7 @@ static const struct unit_test tests[] = {
 	{"holding_is_bounded", holding_is_bounded},
 	{"without_copies_what_must_wait_is_dropped", without_copies_what_must_wait_is_dropped},
 	{"back_pressure_is_passed_on", back_pressure_is_passed_on},
+	{"back_pressure_does_not_fill_the_queue", back_pressure_does_not_fill_the_queue},
 	{"switching_off_lets_the_held_ones_go_first", switching_off_lets_the_held_ones_go_first},
 	{"the_same_seed_does_the_same", the_same_seed_does_the_same},
 };

@@ -25,15 +25,12 @@ uint32_t path_room(const struct path *p)
 	return p->size - p->count - p->back_count;
 }
 
-/* Nothing overtakes by being due earlier: it waits for the one before. */
+/* Nothing overtakes by being due earlier: a ring gives the oldest first. */
 static void push(struct path *p, void *frame, uint64_t due_us)
 {
 	ASSERT(p->count < p->size);
-	if (p->count > 0 && due_us < p->last_due_us)
-		due_us = p->last_due_us;
 	p->ring[(p->head + p->count) % p->size] = (struct path_frame){frame, due_us};
 	p->count++;
-	p->last_due_us = due_us;
 }
 
 static void release(struct path *p, uint32_t i)

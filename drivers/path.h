@@ -34,7 +34,6 @@ struct path {
 	uint32_t count;
 	uint32_t back_count;
 	struct path_back back[PATH_BACK]; /* oldest first */
-	uint64_t last_due_us;
 };
 
 MUST_USE bool path_init(struct path *p, uint32_t frames_max); /* false: no memory */

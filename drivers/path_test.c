@@ -62,8 +62,10 @@ static void jitter_never_reorders(void)
 	CU_ASSERT_STRING_EQUAL(taken(&p, 100), "ab");
 	put(&p, 'd', 0, 100, 100);
 	CU_ASSERT_STRING_EQUAL(taken(&p, 101), "cd");
-	put(&p, 'e', 0, 102, 102); /* an empty wire keeps no memory of old delays */
-	CU_ASSERT_STRING_EQUAL(taken(&p, 102), "e");
+	put(&p, 'e', 0, 200, 900);
+	CU_ASSERT_STRING_EQUAL(taken(&p, 900), "e");
+	put(&p, 'f', 0, 300, 400); /* an empty wire keeps no memory of old delays */
+	CU_ASSERT_STRING_EQUAL(taken(&p, 400), "f");
 	close_path(&p);
 }
 

@@ -64,12 +64,9 @@ static struct decoded decode_publish_header(struct span in, size_t head, size_t 
 	const size_t packet_id = (in.at[0] >> 1 & 3) != 0 ? 2 : 0;
 	const size_t props = version == MQTT_V5 ? 1 : 0; /* the least: a property length of 0 */
 	size_t wanted = 2 + packet_id + props;
-	struct decoded d = judge(in.size, head, wanted, remaining, limits);
-
-	if (d.verdict != DECODE_DONE)
-		return d;
-	wanted += (size_t)in.at[head] << 8 | in.at[head + 1];
-	d = judge(in.size, head, wanted, remaining, limits);
+	if (in.size >= head + 2)
+		wanted += (size_t)in.at[head] << 8 | in.at[head + 1];
+	const struct decoded d = judge(in.size, head, wanted, remaining, limits);
 	if (d.verdict != DECODE_DONE || props == 0)
 		return d;
 

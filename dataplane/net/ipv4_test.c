@@ -57,8 +57,6 @@ static void check(const char *name, struct span bytes, enum err expected)
 		if (!right)
 			fprintf(stderr, "row \"%s\", split %d\n", name, split);
 		CU_ASSERT_TRUE(right);
-		CU_ASSERT_EQUAL(counter_get(&r->counters, COUNTER_NIC_RX_PACKETS), 1);
-		CU_ASSERT_EQUAL(counter_get(&r->counters, COUNTER_NIC_RX_BYTES), bytes.size);
 		if (given)
 			rte_pktmbuf_free(out.mbuf);
 		rig_flush(r);

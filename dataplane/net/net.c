@@ -119,8 +119,6 @@ bool net_rx(struct net *n, struct rte_mbuf **frame, struct net_packet *out, uint
 	bool broadcast = false;
 
 	*frame = NULL;
-	counter_add(n->conf.counters, COUNTER_NIC_RX_PACKETS, 1);
-	counter_add(n->conf.counters, COUNTER_NIC_RX_BYTES, m->pkt_len);
 	enum err e = m->pkt_len < sizeof(struct eth_header)
 			     ? ERR_ETH_RUNT
 			     : net_pull(n, &m, sizeof(struct eth_header));
@@ -171,24 +169,16 @@ void net_eth_tx(struct net *n, struct rte_mbuf **packet, const uint8_t dst[6], u
 	*packet = NULL;
 }
 
+/* A full ring is back-pressure, not loss: what the NIC leaves goes first next time. The driver
+ * counts what it takes and that it was full. */
 void net_flush(struct net *n)
 {
-	uint64_t bytes = 0;
-
 	if (n->queued == 0)
 		return;
-	for (uint32_t i = 0; i < n->queued; i++)
-		bytes += n->queue[i]->pkt_len;
 	const uint16_t taken = n->conf.transmit(n->conf.owner, n->queue, (uint16_t)n->queued);
+
 	ASSERT(taken <= n->queued);
-	for (uint32_t i = taken; i < n->queued; i++)
-		bytes -= n->queue[i]->pkt_len;
-	counter_add(n->conf.counters, COUNTER_NIC_TX_PACKETS, taken);
-	counter_add(n->conf.counters, COUNTER_NIC_TX_BYTES, bytes);
 	n->queued -= taken;
-	if (n->queued == 0)
-		return;
-	/* A full ring is back-pressure, not loss: the rest goes first next time. */
-	counter_add(n->conf.counters, COUNTER_NIC_TX_BACKPRESSURE, 1);
-	memmove(n->queue, n->queue + taken, n->queued * sizeof(n->queue[0]));
+	if (taken > 0)
+		memmove(n->queue, n->queue + taken, n->queued * sizeof(n->queue[0]));
 }

@@ -23,7 +23,8 @@ enum {
 	NET_PROTO_TCP = 6,
 };
 
-/* Hands frames to the NIC; takes the first n and returns n. */
+/* Hands frames to the NIC; takes the first ones and returns how many. Counts NIC_*, as drivers do.
+ */
 typedef uint16_t net_transmit(void *owner, struct rte_mbuf **frames, uint16_t n);
 
 struct net_conf {

@@ -81,19 +81,16 @@ static void a_full_ring_is_back_pressure_and_keeps_order(void)
 	for (uint32_t i = 0; i < 10; i++)
 		rig_tx(r, RIG_PEER, numbered(i), 1);
 	const uint16_t takes[] = {3, 0, 1, 6, 5};
-	const uint32_t pressure[] = {1, 2, 3, 3, 3};
+	const uint32_t sent[] = {3, 3, 4, 10, 10};
 	for (size_t i = 0; i < RTE_DIM(takes); i++) {
 		r->nic_takes = takes[i];
 		rig_flush(r);
-		CU_ASSERT_EQUAL(
-			counter_get(&r->counters, COUNTER_NIC_TX_BACKPRESSURE), pressure[i]);
+		CU_ASSERT_EQUAL(r->sent_count, sent[i]);
 	}
 	CU_ASSERT_EQUAL_FATAL(r->sent_count, 10);
 	for (; expected < 10; expected++)
 		CU_ASSERT_TRUE(span_equal(
 			span_skip(frame_span(&r->sent[expected]), 34), numbered(expected)));
-	CU_ASSERT_EQUAL(counter_get(&r->counters, COUNTER_NIC_TX_PACKETS), 10);
-	CU_ASSERT_EQUAL(counter_get(&r->counters, COUNTER_NIC_TX_BYTES), 10 * 38);
 	CU_ASSERT_EQUAL(rig_errs(r), 0);
 	rig_close(r);
 }
@@ -141,7 +138,6 @@ static void nothing_is_sent_before_flush(void)
 	CU_ASSERT_EQUAL(r->sent_count, 2);
 	rig_flush(r);
 	CU_ASSERT_EQUAL(r->sent_count, 2);
-	CU_ASSERT_EQUAL(counter_get(&r->counters, COUNTER_NIC_TX_BACKPRESSURE), 0);
 	rig_close(r);
 }
 

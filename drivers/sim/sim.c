@@ -115,6 +115,8 @@ static void transmit(struct sim_side *s, struct rte_mbuf *m)
 		rte_pktmbuf_free(m);
 		return;
 	}
+	counter_add(s->driver.counters, COUNTER_NIC_TX_PACKETS, 1);
+	counter_add(s->driver.counters, COUNTER_NIC_TX_BYTES, m->pkt_len);
 	struct sim_frame *f = frame_get(s);
 	f->size = m->pkt_len;
 	const void *at = rte_pktmbuf_read(m, 0, f->size, f->bytes);
@@ -135,6 +137,8 @@ static uint16_t sim_tx(struct driver *d, uint16_t queue, struct rte_mbuf **frame
 	ASSERT(queue == 0);
 	while (taken < n && path_room(&s->path) > 0)
 		transmit(s, frames[taken++]);
+	if (taken < n)
+		counter_add(s->driver.counters, COUNTER_NIC_TX_BACKPRESSURE, 1);
 	return taken;
 }
 
@@ -174,10 +178,13 @@ static uint16_t sim_rx(struct driver *d, uint16_t queue, struct rte_mbuf **frame
 		struct rte_mbuf *m = receive(s->pool, span_of(f->bytes, f->size));
 		path_pop(&from->path);
 		frame_put(from, f);
-		if (m == NULL)
+		if (m == NULL) {
 			counter_err(s->driver.counters, ERR_NIC_RX_DROPPED);
-		else
-			frames[given++] = m;
+			continue;
+		}
+		counter_add(s->driver.counters, COUNTER_NIC_RX_PACKETS, 1);
+		counter_add(s->driver.counters, COUNTER_NIC_RX_BYTES, m->pkt_len);
+		frames[given++] = m;
 	}
 	return given;
 }

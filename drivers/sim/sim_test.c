@@ -143,6 +143,24 @@ static void bytes_arrive_at_the_other_end(void)
 	rig_close(r);
 }
 
+static void ends_count_what_passes(void)
+{
+	struct rig *r = rig_open(NULL, 0);
+
+	CU_ASSERT_TRUE(send(r, 0, 1, 60));
+	CU_ASSERT_TRUE(send(r, 0, 2, 61));
+	CU_ASSERT_EQUAL(count_received(r, 1), 2);
+	for (unsigned end = 0; end < 2; end++) {
+		const struct counters *c = &r->counters[end];
+		CU_ASSERT_EQUAL(counter_get(c, COUNTER_NIC_TX_PACKETS), end == 0 ? 2 : 0);
+		CU_ASSERT_EQUAL(counter_get(c, COUNTER_NIC_TX_BYTES), end == 0 ? 121 : 0);
+		CU_ASSERT_EQUAL(counter_get(c, COUNTER_NIC_RX_PACKETS), end == 1 ? 2 : 0);
+		CU_ASSERT_EQUAL(counter_get(c, COUNTER_NIC_RX_BYTES), end == 1 ? 121 : 0);
+		CU_ASSERT_EQUAL(counter_get(c, COUNTER_NIC_TX_BACKPRESSURE), 0);
+	}
+	rig_close(r);
+}
+
 static void a_frame_takes_its_delay(void)
 {
 	const struct impair_settings s = {.delay_us = 250};
@@ -243,6 +261,8 @@ static void a_full_ring_takes_no_more(void)
 	CU_ASSERT_EQUAL(driver_tx(r->end[0], 0, m + RING, 5), 1);
 	rte_pktmbuf_free_bulk(m + RING + 1, 4);
 	CU_ASSERT_EQUAL(err(r, 0, ERR_NIC_TX_DROPPED), 0);
+	CU_ASSERT_EQUAL(counter_get(&r->counters[0], COUNTER_NIC_TX_BACKPRESSURE), 3);
+	CU_ASSERT_EQUAL(counter_get(&r->counters[0], COUNTER_NIC_TX_PACKETS), RING + 1);
 	rig_close(r);
 }
 
@@ -407,6 +427,7 @@ static void the_same_seed_is_the_same_run(void)
 
 static const struct unit_test tests[] = {
 	{"bytes_arrive_at_the_other_end", bytes_arrive_at_the_other_end},
+	{"ends_count_what_passes", ends_count_what_passes},
 	{"a_frame_takes_its_delay", a_frame_takes_its_delay},
 	{"the_line_serialises", the_line_serialises},
 	{"the_rate_is_exact_over_many_frames", the_rate_is_exact_over_many_frames},
