@@ -243,7 +243,8 @@ void tcp_recv_consume(struct tcp *t, struct tcp_id id, size_t size)
 	}
 	if ((c->flags & CONN_DRAINING) != 0 && c->recv_bytes == 0)
 		tcp_conn_drained(t, c);
-	else if (conn_is_synchronized(c) && tcp_window_grew(t, c))
+	c->flags |= CONN_READ;
+	if (conn_is_synchronized(c) && tcp_window_grew(t, c))
 		tcp_output_add(t, c);
 }
 
