@@ -66,23 +66,20 @@ build() {
 	build_step "the build" ninja -C "$build_dir"
 }
 
-# The launcher looks for the others in one folder, and meson builds each in its own.
-link_programs() {
+program() { # NAME
 	local path
-	bin_dir=$build_dir/bin
-	as_builder mkdir -p "$bin_dir"
-	while read -r path; do
-		as_builder ln -sfn "$path" "$bin_dir/${path##*/}"
-	done < <(find "$build_dir" -maxdepth 4 -type f -executable -name 'signalbox-*')
-	launcher=$(program signalbox-launcher)
-	selfcheck_program=$(program signalbox-selfcheck)
-	ctl_program=$(program signalbox-ctl)
-	for path in dataplane controlplane mgmt; do
-		program "signalbox-$path" >/dev/null
-	done
+	path=$(find "$build_dir" -maxdepth 4 -type f -executable -name "$1" -print -quit)
+	[[ -n $path ]] || fail 1 "the build has made no $1 in $build_dir"
+	echo "$path"
 }
 
-program() { # NAME
-	[[ -x $build_dir/bin/$1 ]] || fail 1 "the build has made no $1 in $build_dir"
-	echo "$build_dir/bin/$1"
+# Before anything is started: all of them are there.
+find_programs() {
+	local name
+	for name in dataplane controlplane mgmt; do
+		program "signalbox-$name" >/dev/null
+	done
+	launcher=$(program signalbox-launcher)
+	ctl_program=$(program signalbox-ctl)
+	selfcheck_program=$(program signalbox-selfcheck)
 }
