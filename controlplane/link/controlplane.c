@@ -263,12 +263,11 @@ void controlplane_impair(struct controlplane *cp, const struct shm_impair *impai
 	shm_config_write(cp->page, &cp->config);
 }
 
-void controlplane_facts(
-	const struct controlplane *cp, uint64_t now_us, struct controlplane_facts *out)
+void controlplane_facts(const struct controlplane *cp, uint64_t now_us, struct ipc_facts *out)
 {
 	const uint64_t dp_beat = shm_load(&cp->dp->heartbeat_us);
 
-	*out = (struct controlplane_facts){.generation = cp->generation,
+	*out = (struct ipc_facts){.generation = cp->generation,
 		.uptime_us = now_us - cp->started_us,
 		.dp_generation = cp->dp_generation,
 		.dp_beat_age_us = dp_beat == 0       ? UINT64_MAX

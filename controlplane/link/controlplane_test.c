@@ -437,7 +437,7 @@ static void an_impairment_is_published(void)
 static void facts_are_told(void)
 {
 	struct world w;
-	struct controlplane_facts facts;
+	struct ipc_facts facts;
 
 	world_init(&w);
 	CU_ASSERT(send_connect(&w, 0, 1, "a", 0, 0));

@@ -16,6 +16,7 @@
 		mqtt_talk(#name, script);                                                          \
 	}
 #include "dataplane/session/mqtt_talks_connect.def"
+#include "dataplane/session/mqtt_talks_end.def"
 #include "dataplane/session/mqtt_talks_publish.def"
 #include "dataplane/session/mqtt_talks_subscribe.def"
 #undef TALK
@@ -23,6 +24,7 @@
 static const struct unit_test tests[] = {
 #define TALK(name, script) {#name, name},
 #include "dataplane/session/mqtt_talks_connect.def"
+#include "dataplane/session/mqtt_talks_end.def"
 #include "dataplane/session/mqtt_talks_publish.def"
 #include "dataplane/session/mqtt_talks_subscribe.def"
 #undef TALK

@@ -96,6 +96,9 @@ MUST_USE bool tcp_send(struct tcp *t, struct tcp_id id, struct span bytes);
 /* Sends size bytes of lent's chain from offset. Takes a reference until they are acknowledged. */
 MUST_USE bool tcp_send_lent(
 	struct tcp *t, struct tcp_id id, struct tcp_lent *lent, uint32_t offset, uint32_t size);
+/* A header that is copied and the first `size` bytes of lent's chain behind it: all or nothing. */
+MUST_USE bool tcp_send_framed(
+	struct tcp *t, struct tcp_id id, struct span header, struct tcp_lent *lent, uint32_t size);
 void tcp_close(struct tcp *t, struct tcp_id id);   /* FIN after what is queued; reading may go on */
 void tcp_abort(struct tcp *t, struct tcp_id id);   /* RST now; CLOSED follows */
 void tcp_release(struct tcp *t, struct tcp_id id); /* after CLOSED */

@@ -196,6 +196,16 @@ static void copy_lent(struct tcp *t, struct conn *c, struct tcp_range at, struct
 	}
 }
 
+static void lend(struct tcp *t, struct conn *c, struct tcp_lent *lent, struct tcp_range at)
+{
+	struct send_node *n = node_add(t, c);
+
+	n->lent = lent;
+	n->offset = at.left;
+	n->size = at.right - at.left;
+	lent->ref(lent);
+}
+
 bool tcp_send_lent(
 	struct tcp *t, struct tcp_id id, struct tcp_lent *lent, uint32_t offset, uint32_t size)
 {
@@ -211,13 +221,29 @@ bool tcp_send_lent(
 		starve(t, c, ERR_NO_BUFFERS);
 		return false;
 	} else {
-		struct send_node *n = node_add(t, c);
-		n->lent = lent;
-		n->offset = offset;
-		n->size = size;
-		lent->ref(lent);
+		lend(t, c, lent, (struct tcp_range){offset, offset + size});
 	}
 	added(t, c, size);
+	return true;
+}
+
+bool tcp_send_framed(
+	struct tcp *t, struct tcp_id id, struct span header, struct tcp_lent *lent, uint32_t size)
+{
+	struct conn *c = tcp_conn_find(t, id);
+
+	if (c == NULL || !admit(t, c, header.size + size))
+		return false;
+	/* One node more than the header's copy takes at the most. */
+	if (!can_copy(t, c, header.size) ||
+		pool_left(&t->nodes) < 3 + header.size / RTE_MBUF_DEFAULT_DATAROOM) {
+		starve(t, c, ERR_NO_BUFFERS);
+		return false;
+	}
+	copy_in(t, c, header);
+	if (size > 0)
+		lend(t, c, lent, (struct tcp_range){0, size});
+	added(t, c, header.size + size);
 	return true;
 }
 

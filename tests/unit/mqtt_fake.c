@@ -285,7 +285,9 @@ static void fake_unsubscribe(void *owner, uint32_t token, struct span filter)
 
 void fake_open(struct fake *f)
 {
-	*f = (struct fake){.now_us = 3600000000, .send_room = SIZE_MAX};
+	memset(f, 0, offsetof(struct fake, lines));
+	f->now_us = 3600000000;
+	f->send_room = SIZE_MAX;
 	f->ops = (struct session_ops){.send = fake_send,
 		.send_message = fake_send_message,
 		.finish = fake_finish,

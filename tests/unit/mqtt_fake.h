@@ -24,7 +24,6 @@ struct fake {
 	uint64_t now_us;
 	uint64_t deadline_us; /* what the session's timer was set to; 0: not armed */
 	uint32_t timer_calls;
-	char lines[FAKE_LINES_MAX][FAKE_LINE_SIZE];
 	uint32_t line_count; /* written */
 	uint32_t line_next;  /* not looked at yet */
 	uint32_t lines_lost; /* did not fit */
@@ -38,6 +37,8 @@ struct fake {
 	bool request_refused; /* ops->request answers false */
 	bool self_subscribed; /* publish delivers to the session itself */
 	enum err publish_err;
+	/* From here on nothing is cleared when the world is opened. */
+	char lines[FAKE_LINES_MAX][FAKE_LINE_SIZE];
 	uint8_t scratch[FAKE_SCRATCH_SIZE];
 };
 
