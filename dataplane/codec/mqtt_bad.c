@@ -1,23 +1,9 @@
-/* mqtt_bad.h - malformed MQTT packets: one row a rule, with the rule.
- *
- * Data of the codec's tests. Clauses in [] are the normative statements of MQTT 5.0 (OASIS
- * Standard, appendix B), or of 3.1.1 where that is said; bare numbers are sections. */
-#pragma once
+/* mqtt_bad.c - the malformed packets of mqtt_vectors.h, in the order of the specification. */
+#include "dataplane/codec/mqtt_vectors.h"
+
 #include "dataplane/base/attr.h"
-#include "dataplane/base/err.h"
-#include "dataplane/codec/hex.h"
-#include "dataplane/codec/mqtt_packets.h"
 
-enum { MQTT_BAD_SIZE_MAX = 64 };
-
-struct mqtt_bad {
-	const char *rule;
-	enum mqtt_version version;
-	enum err err;
-	const char *hex;
-};
-
-static const struct mqtt_bad mqtt_bad[] = {
+const struct mqtt_bad mqtt_bad[] = {
 	{"1.5.2, a frame shorter than its fields", MQTT_V4, ERR_TRUNCATED,
 		"10 09 00 04 'MQTT' 04 02 00"},
 	{"1.5.4, a string runs past the frame", MQTT_V4, ERR_TRUNCATED,
@@ -154,6 +140,8 @@ static const struct mqtt_bad mqtt_bad[] = {
 	{"[MQTT-3.3.2-2] '+' in a topic", MQTT_V4, ERR_MQTT_TOPIC, "30 07 00 05 'a/+/c'"},
 	{"[MQTT-3.3.2-2] '#' in a long topic", MQTT_V4, ERR_MQTT_TOPIC,
 		"30 16 00 14 'sensors/building-7/#'"},
+	{"[MQTT-3.3.2-2] '+' early in a long topic", MQTT_V4, ERR_MQTT_TOPIC,
+		"30 0d 00 0b 'a/+/c/d/e/f'"},
 	{"3.1.1 [MQTT-4.7.3-1] empty topic", MQTT_V4, ERR_MQTT_TOPIC, "30 02 00 00"},
 	{"3.3.2.1, neither topic nor alias", MQTT_V5, ERR_MQTT_TOPIC, "30 04 00 00 00 'x'"},
 	{"[MQTT-3.3.2-2] wildcard beside an alias", MQTT_V5, ERR_MQTT_TOPIC,
@@ -257,3 +245,5 @@ static const struct mqtt_bad mqtt_bad[] = {
 	{"3.1.1 2.2.1, type 15", MQTT_V4, ERR_MQTT_PACKET_TYPE, "f0 00"},
 	{"2.1.2, type 0", MQTT_V5, ERR_MQTT_PACKET_TYPE, "00 00"},
 };
+
+const size_t mqtt_bad_count = ARRAY_SIZE(mqtt_bad);

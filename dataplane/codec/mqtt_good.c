@@ -1,22 +1,9 @@
-/* mqtt_good.h - well-formed MQTT packets, one of every type, version and shape.
- *
- * Data of the codec's tests. `canonical`: the shortest form, with properties in ascending order,
- * which is what the encoders write. */
-#pragma once
+/* mqtt_good.c - the well-formed packets of mqtt_vectors.h. */
+#include "dataplane/codec/mqtt_vectors.h"
+
 #include "dataplane/base/attr.h"
-#include "dataplane/codec/hex.h"
-#include "dataplane/codec/mqtt_packets.h"
 
-enum { MQTT_GOOD_SIZE_MAX = 512 };
-
-struct mqtt_good {
-	const char *name;
-	enum mqtt_version version;
-	bool canonical;
-	const char *hex;
-};
-
-static const struct mqtt_good mqtt_good[] = {
+const struct mqtt_good mqtt_good[] = {
 	{"CONNECT 3.1", MQTT_V3, true, "10 11 00 06 'MQIsdp' 03 02 00 3c 00 03 'dev'"},
 	{"CONNECT 3.1, will and credentials", MQTT_V3, true,
 		"10 21 00 06 'MQIsdp' 03 ee 00 00 00 03 'dev' 00 03 'w/t' 00 03 'bye' 00 "
@@ -132,3 +119,5 @@ static const struct mqtt_good mqtt_good[] = {
 		"f0 18 18 16 15 00 01 'm' 16 00 02 00 01 1f 00 03 'why' 26 00 01 'k' 00 "
 		"01 'v'"},
 };
+
+const size_t mqtt_good_count = ARRAY_SIZE(mqtt_good);
