@@ -248,9 +248,14 @@ void tcp_recv_consume(struct tcp *t, struct tcp_id id, size_t size)
 		tcp_output_add(t, c);
 }
 
-bool tcp_at_end(const struct tcp *t, struct tcp_id id)
+bool tcp_recv_ended(const struct tcp *t, struct tcp_id id)
 {
 	const struct conn *c = tcp_conn_find(t, id);
 
-	return c != NULL && (c->flags & CONN_FIN_RECEIVED) != 0 && c->recv_bytes == 0;
+	return c != NULL && (c->flags & CONN_FIN_RECEIVED) != 0;
+}
+
+bool tcp_at_end(const struct tcp *t, struct tcp_id id)
+{
+	return tcp_recv_ended(t, id) && tcp_recv_available(t, id) == 0;
 }
