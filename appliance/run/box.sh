@@ -23,8 +23,18 @@ open_log() {
 # The end of what this run has logged.
 log_tail() { tail -c "+$((log_start + 1))" "$log" 2>/dev/null | tail -n 20 >&2 || true; }
 
+# The launcher looks for the others in one folder; the build leaves each in its own.
+gather_programs() {
+	local name
+	mkdir -p "$run_dir/bin"
+	for name in dataplane controlplane mgmt; do
+		ln -sf "$(program "signalbox-$name")" "$run_dir/bin/"
+	done
+}
+
 start_launcher() {
-	local options=(--run-dir "$run_dir" --data "$data" --nic "$nic" --interface "$interface"
+	local options=(--run-dir "$run_dir" --bin "$run_dir/bin" --data "$data"
+		--nic "$nic" --interface "$interface"
 		--address "$address/30" --gateway "$gateway" --mgmt-listen "$gateway:$rest_port")
 	[[ -z $config ]] || options+=(--config "$config")
 	[[ $nic == tap ]] || options+=(--dataplane-netns "$netns_dir/$ns_nic")
@@ -34,6 +44,7 @@ start_launcher() {
 	fi
 	[[ -d /run/dpdk ]] || note dpdk_dir
 	mkdir -p "$data"
+	gather_programs
 	open_log
 	# RUNTIME_DIRECTORY: where DPDK puts what it wants to put somewhere.
 	RUNTIME_DIRECTORY=$run_dir setsid nsenter --net="$netns_dir/$ns" -- \
@@ -129,7 +140,7 @@ write_facts() {
 	cat >"$run_dir/facts" <<-END
 		address: $address
 		mqtt: $address:$mqtt_port
-		rest: http://$gateway:$rest_port
+		rest: $gateway:$rest_port
 		workers: $workers
 		nic: $nic
 		data: $data
@@ -174,7 +185,7 @@ print_invitation() {
 	print_lines "$address" "$gateway"
 	if [[ $mqtt_proxied == yes || $rest_proxied == yes ]]; then
 		echo
-		echo "The same at localhost, through a kernel proxy (socat), which is no measure of the box:"
+		echo "The same at localhost, through a kernel proxy (socat): no measure of the box:"
 		if [[ $mqtt_proxied == yes ]]; then
 			print_lines localhost ""
 		fi

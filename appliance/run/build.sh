@@ -22,7 +22,7 @@ packages_install() {
 		--no-install-recommends "${missing[@]}"; } >"$log" 2>&1 </dev/null; then
 		tail -n 15 "$log" >&2
 		rm -f "$log"
-		fail 1 "apt-get could not install these packages; install them by hand and run again"
+		fail 1 "apt-get could not install these packages"
 	fi
 	rm -f "$log"
 }
@@ -73,7 +73,12 @@ program() { # NAME
 	echo "$path"
 }
 
+# Before anything is started: all of them are there.
 find_programs() {
+	local name
+	for name in dataplane controlplane mgmt; do
+		program "signalbox-$name" >/dev/null
+	done
 	launcher=$(program signalbox-launcher)
 	ctl_program=$(program signalbox-ctl)
 	selfcheck_program=$(program signalbox-selfcheck)

@@ -68,11 +68,11 @@ choose_addresses() {
 net_names_free() {
 	local name
 	for name in "$ns" "$ns_nic"; do
-		[[ ! -e $netns_dir/$name ]] || fail 1 "a network namespace $name exists that ./run did" \
-			"not make; if nobody needs it: ip netns del $name"
+		[[ ! -e $netns_dir/$name ]] || fail 1 "a network namespace $name exists that" \
+			"./run did not make; if nobody needs it: ip netns del $name"
 	done
-	! ip link show sbx-host >/dev/null 2>&1 || fail 1 "an interface sbx-host exists that ./run did" \
-		"not make; if nobody needs it: ip link del sbx-host"
+	! ip link show sbx-host >/dev/null 2>&1 || fail 1 "an interface sbx-host exists that" \
+		"./run did not make; if nobody needs it: ip link del sbx-host"
 }
 
 make_ns() { # NAME
@@ -94,7 +94,7 @@ no_offloads() { # NAMESPACE INTERFACE
 
 make_tap() {
 	[[ -c /dev/net/tun ]] || modprobe tun 2>/dev/null || true
-	[[ -c /dev/net/tun ]] || fail 1 "there is no /dev/net/tun (modprobe tun); try --nic af_packet"
+	[[ -c /dev/net/tun ]] || fail 1 "no /dev/net/tun (modprobe tun); try --nic af_packet"
 	ip -n "$ns" tuntap add dev sbx0 mode tap multi_queue
 }
 
@@ -120,7 +120,9 @@ make_way_from_host() {
 }
 
 make_net() {
-	mountpoint -q "$netns_dir" || note "netns_dir $([[ -d $netns_dir ]] && echo kept || echo made)"
+	if ! mountpoint -q "$netns_dir"; then
+		note "netns_dir $([[ -d $netns_dir ]] && echo kept || echo made)"
+	fi
 	make_ns "$ns"
 	if [[ $nic == tap ]]; then
 		make_tap

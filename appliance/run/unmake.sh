@@ -3,25 +3,44 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 
 # Ends processes politely, then not; each is given as "PID STARTED".
-end_processes() {
-	local patience=$1 pid started i alive
+end_processes() { # PATIENCE_S PROCESS...
+	local patience=$1
 	shift
-	for ((i = 0; i < patience * 20; i++)); do
-		alive=no
-		for process in "$@"; do
-			read -r pid started <<<"$process"
-			process_lives "$pid" "$started" || continue
-			alive=yes
-			((i > 0)) || kill -TERM "$pid" 2>/dev/null || true
-		done
-		[[ $alive == yes ]] || return 0
-		sleep 0.05
-	done
+	signal_living TERM "$@"
+	wait_gone process_lives "$patience" "$@" || signal_living KILL "$@"
+	# The dead are in the process table until their parent has looked at them.
+	wait_gone process_known 3 "$@" || true
+}
+
+signal_living() { # SIGNAL PROCESS...
+	local signal=$1 process pid started
+	shift
 	for process in "$@"; do
 		read -r pid started <<<"$process"
-		process_lives "$pid" "$started" && kill -KILL "$pid" 2>/dev/null
+		if process_lives "$pid" "$started"; then
+			kill -"$signal" "$pid" 2>/dev/null || true
+		fi
 	done
-	return 0
+}
+
+process_known() { # PID STARTED
+	[[ $(process_started "$1") == "$2" ]]
+}
+
+# True when none of them is PREDICATE any more, within the time.
+wait_gone() { # PREDICATE SECONDS PROCESS...
+	local is=$1 turns=$(($2 * 50)) process pid started any
+	shift 2
+	for (( ; turns > 0; turns--)); do
+		any=no
+		for process in "$@"; do
+			read -r pid started <<<"$process"
+			! "$is" "$pid" "$started" || any=yes
+		done
+		[[ $any == yes ]] || return 0
+		sleep 0.02
+	done
+	return 1
 }
 
 # A proxy serves each connection by a child; they are one process group, led by the proxy.

@@ -11,6 +11,7 @@
  * Killing it needs no farewell: the next one takes the next generation and
  * workers say again who is connected. Not here: sockets and clocks (main.c). */
 #pragma once
+#include "controlplane/ipc/ipc.h"
 #include "controlplane/registry/registry.h"
 #include "dataplane/shm/config.h"
 
@@ -48,15 +49,5 @@ bool controlplane_pending(const struct controlplane *cp);
 /* Publishes the configuration with that impairment. */
 void controlplane_impair(struct controlplane *cp, const struct shm_impair *impair);
 
-struct controlplane_facts {
-	uint64_t generation, uptime_us;
-	uint64_t dp_generation, dp_beat_age_us; /* as the dataplane says; age UINT64_MAX: never */
-	uint64_t config_sequence;
-	uint32_t workers, dp_pid, dp_ready;
-	uint32_t sessions, sessions_max;
-	struct shm_config config;
-};
-
-void controlplane_facts(
-	const struct controlplane *cp, uint64_t now_us, struct controlplane_facts *out);
+void controlplane_facts(const struct controlplane *cp, uint64_t now_us, struct ipc_facts *out);
 const struct registry *controlplane_registry(const struct controlplane *cp);

@@ -1,6 +1,8 @@
 /* mqtt_decode_test.c - the bodies of MQTT packets: every rule broken once, fields read, encoded. */
+#include "dataplane/base/attr.h"
+#include "dataplane/codec/hex.h"
 #include "dataplane/codec/mqtt_any.h"
-#include "dataplane/codec/mqtt_bad.h"
+#include "dataplane/codec/mqtt_vectors.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
@@ -24,14 +26,14 @@ static enum err decode_copy(struct span s, enum mqtt_version v, struct mqtt_any 
 
 static void every_rule_is_enforced(void)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(mqtt_bad); i++) {
-		uint8_t bytes[MQTT_BAD_SIZE_MAX];
+	for (size_t i = 0; i < mqtt_bad_count; i++) {
+		uint8_t bytes[MQTT_VECTOR_SIZE_MAX];
 		struct mqtt_any any;
 		const struct span in = hex_read(mqtt_bad[i].hex, bytes, sizeof(bytes));
 		const enum err e = decode_copy(in, mqtt_bad[i].version, &any);
 
 		if (e != mqtt_bad[i].err) {
-			CU_FAIL("a rule of mqtt_bad.h");
+			CU_FAIL("a rule of mqtt_bad.c");
 			printf("# %s: %s\n", mqtt_bad[i].rule, err_name(e));
 		}
 	}

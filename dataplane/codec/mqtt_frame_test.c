@@ -1,7 +1,9 @@
-/* mqtt_frame_test.c - where a packet ends: the four properties of a codec over mqtt_good.h, and
+/* mqtt_frame_test.c - where a packet ends: the four properties of a codec over mqtt_good.c, and
  * what is judged before it is waited for. */
+#include "dataplane/base/attr.h"
+#include "dataplane/codec/hex.h"
 #include "dataplane/codec/mqtt_any.h"
-#include "dataplane/codec/mqtt_good.h"
+#include "dataplane/codec/mqtt_vectors.h"
 #include "tests/unit/unit.h"
 
 #include <stdlib.h>
@@ -10,7 +12,7 @@ static const struct mqtt_limits roomy = {1 << 20, 4096};
 
 static struct span good_bytes(const struct mqtt_good *good, uint8_t *bytes)
 {
-	return hex_read(good->hex, bytes, MQTT_GOOD_SIZE_MAX);
+	return hex_read(good->hex, bytes, MQTT_VECTOR_SIZE_MAX);
 }
 
 /* Decodes the first n bytes from a heap copy of that size, which a sanitizer guards. */
@@ -34,9 +36,9 @@ static struct decoded decode_copy(
 
 static void a_prefix_asks_for_more(void)
 {
-	uint8_t bytes[MQTT_GOOD_SIZE_MAX];
+	uint8_t bytes[MQTT_VECTOR_SIZE_MAX];
 
-	for (size_t i = 0; i < ARRAY_SIZE(mqtt_good); i++) {
+	for (size_t i = 0; i < mqtt_good_count; i++) {
 		const struct span whole = good_bytes(&mqtt_good[i], bytes);
 		const enum mqtt_version v = mqtt_good[i].version;
 		const struct decoded done = decode_copy(whole, whole.size, v, &roomy);
@@ -53,9 +55,9 @@ static void a_prefix_asks_for_more(void)
 /* What follows the header of a PUBLISH makes no difference, neither payload nor the next packet. */
 static void a_header_is_enough_for_a_publish(void)
 {
-	uint8_t bytes[MQTT_GOOD_SIZE_MAX];
+	uint8_t bytes[MQTT_VECTOR_SIZE_MAX];
 
-	for (size_t i = 0; i < ARRAY_SIZE(mqtt_good); i++) {
+	for (size_t i = 0; i < mqtt_good_count; i++) {
 		const struct span whole = good_bytes(&mqtt_good[i], bytes);
 		const enum mqtt_version v = mqtt_good[i].version;
 		const size_t used = decode_copy(whole, whole.size, v, &roomy).used;
@@ -71,9 +73,9 @@ static void a_header_is_enough_for_a_publish(void)
 
 static void encoding_gives_back_the_bytes(void)
 {
-	uint8_t bytes[MQTT_GOOD_SIZE_MAX], again[MQTT_GOOD_SIZE_MAX];
+	uint8_t bytes[MQTT_VECTOR_SIZE_MAX], again[MQTT_VECTOR_SIZE_MAX];
 
-	for (size_t i = 0; i < ARRAY_SIZE(mqtt_good); i++) {
+	for (size_t i = 0; i < mqtt_good_count; i++) {
 		const enum mqtt_version v = mqtt_good[i].version;
 		struct span whole = good_bytes(&mqtt_good[i], bytes);
 		struct mqtt_frame f;
@@ -98,9 +100,9 @@ static void encoding_gives_back_the_bytes(void)
 
 static void what_does_not_fit_is_not_written(void)
 {
-	uint8_t bytes[MQTT_GOOD_SIZE_MAX];
+	uint8_t bytes[MQTT_VECTOR_SIZE_MAX];
 
-	for (size_t i = 0; i < ARRAY_SIZE(mqtt_good); i++) {
+	for (size_t i = 0; i < mqtt_good_count; i++) {
 		const enum mqtt_version v = mqtt_good[i].version;
 		const struct span whole = good_bytes(&mqtt_good[i], bytes);
 		struct mqtt_frame f;
@@ -123,13 +125,14 @@ static void what_does_not_fit_is_not_written(void)
 /* All packets of one version behind each other, payloads stepped over. */
 static size_t count_in_a_row(enum mqtt_version v, size_t *expected)
 {
-	static uint8_t stream[ARRAY_SIZE(mqtt_good) * MQTT_GOOD_SIZE_MAX];
+	static uint8_t stream[1 << 16];
 	size_t size = 0, decoded = 0;
 
 	*expected = 0;
-	for (size_t i = 0; i < ARRAY_SIZE(mqtt_good); i++)
+	for (size_t i = 0; i < mqtt_good_count; i++)
 		if (mqtt_good[i].version == v) {
-			size += good_bytes(&mqtt_good[i], stream + size).size;
+			size += hex_read(mqtt_good[i].hex, stream + size, sizeof(stream) - size)
+					.size;
 			(*expected)++;
 		}
 	struct span in = span_of(stream, size);
@@ -156,9 +159,9 @@ static void a_row_of_packets_is_each_of_them(void)
 /* Waiting by `need` alone gets there in few steps: length, topic length, topic, properties. */
 static void waiting_for_need_takes_few_steps(void)
 {
-	uint8_t bytes[MQTT_GOOD_SIZE_MAX];
+	uint8_t bytes[MQTT_VECTOR_SIZE_MAX];
 
-	for (size_t i = 0; i < ARRAY_SIZE(mqtt_good); i++) {
+	for (size_t i = 0; i < mqtt_good_count; i++) {
 		const struct span whole = good_bytes(&mqtt_good[i], bytes);
 		size_t steps = 0;
 		struct decoded d = {.verdict = DECODE_MORE};
@@ -242,6 +245,8 @@ static const struct judged judged[] = {
 		ERR_FRAME_TOO_BIG},
 	{"past the packet, though bytes are here", "30 04 00 01 'a' 80 00 00", MQTT_V5,
 		{1 << 20, 4096}, 0, ERR_TRUNCATED},
+	{"the next packet is not asked", "30 04 00 01 'a' 80 80 80 80", MQTT_V5, {1 << 20, 4096}, 0,
+		ERR_TRUNCATED},
 	{"property length without end", "30 20 00 01 'a' 80 80 80 80 01", MQTT_V5, {1 << 20, 4096},
 		0, ERR_LENGTH_ENCODING},
 };
@@ -260,6 +265,44 @@ static void lengths_are_judged_before_they_are_waited_for(void)
 	}
 }
 
+/* 1.5.5, table 1-1: both sides of each edge, in the length of a PUBLISH with topic "a". */
+static void a_length_takes_the_bytes_it_needs(void)
+{
+	static const struct {
+		uint32_t remaining;
+		const char *hex;
+	} rows[] = {
+		{127, "30 7f"},
+		{128, "30 80 01"},
+		{16383, "30 ff 7f"},
+		{16384, "30 80 80 01"},
+		{2097151, "30 ff ff 7f"},
+		{2097152, "30 80 80 80 01"},
+		{268435455, "30 ff ff ff 7f"},
+	};
+	static const struct mqtt_limits none = {UINT32_MAX, UINT32_MAX};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		uint8_t bytes[16], expected[16];
+		struct writer w = writer_of(bytes, sizeof(bytes));
+		const struct mqtt_publish p = {.topic = span_str("a")};
+		const struct span head = hex_read(rows[i].hex, expected, sizeof(expected));
+		struct mqtt_frame f = {0};
+
+		mqtt_encode_publish(&w, MQTT_V4, &p, rows[i].remaining - 3);
+		CU_ASSERT_FATAL(!w.bad);
+		CU_ASSERT(span_equal(span_of(bytes, writer_used(&w) - 3), head));
+		CU_ASSERT_EQUAL(
+			mqtt_decode(writer_span(&w), MQTT_V4, &none, &f).verdict, DECODE_DONE);
+		CU_ASSERT_EQUAL(f.payload_size, rows[i].remaining - 3);
+
+		w = writer_of(bytes, writer_used(&w) - 1);
+		mqtt_encode_publish(&w, MQTT_V4, &p, rows[i].remaining - 3);
+		CU_ASSERT(w.bad);
+		CU_ASSERT_EQUAL(writer_used(&w), 0);
+	}
+}
+
 static const struct unit_test tests[] = {
 	{"a_prefix_asks_for_more", a_prefix_asks_for_more},
 	{"a_header_is_enough_for_a_publish", a_header_is_enough_for_a_publish},
@@ -268,6 +311,7 @@ static const struct unit_test tests[] = {
 	{"a_row_of_packets_is_each_of_them", a_row_of_packets_is_each_of_them},
 	{"waiting_for_need_takes_few_steps", waiting_for_need_takes_few_steps},
 	{"the_first_byte_is_judged_alone", the_first_byte_is_judged_alone},
+	{"a_length_takes_the_bytes_it_needs", a_length_takes_the_bytes_it_needs},
 	{"lengths_are_judged_before_they_are_waited_for",
 		lengths_are_judged_before_they_are_waited_for},
 };

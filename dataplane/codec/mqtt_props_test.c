@@ -1,6 +1,8 @@
 /* mqtt_props_test.c - MQTT 5.0 properties: table 2-4 once more, tried in every packet. */
+#include "dataplane/base/attr.h"
+#include "dataplane/codec/hex.h"
 #include "dataplane/codec/mqtt_any.h"
-#include "dataplane/codec/mqtt_good.h"
+#include "dataplane/codec/mqtt_vectors.h"
 #include "tests/unit/unit.h"
 
 enum { PLACES = 15, WILL = 0, AUTH_METHOD = 21, AUTH_DATA = 22, IDENTIFIERS = 128 };
@@ -256,13 +258,13 @@ static void check_defaults(const struct mqtt_props *p)
 
 static void what_is_absent_has_its_default(void)
 {
-	uint8_t bytes[MQTT_GOOD_SIZE_MAX];
+	uint8_t bytes[MQTT_VECTOR_SIZE_MAX];
 	struct mqtt_props p;
 
 	memset(&p, 0xa5, sizeof(p));
 	mqtt_props_init(&p);
 	check_defaults(&p);
-	for (size_t i = 0; i < ARRAY_SIZE(mqtt_good); i++) {
+	for (size_t i = 0; i < mqtt_good_count; i++) {
 		const struct span in = hex_read(mqtt_good[i].hex, bytes, sizeof(bytes));
 		struct mqtt_frame f;
 		struct mqtt_any any;

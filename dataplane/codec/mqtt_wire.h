@@ -1,17 +1,15 @@
-/* mqtt_wire.h - the data types of MQTT (5.0 1.5) and what the codec's files share.
+/* mqtt_wire.h - the data types of MQTT (5.0 1.5), and what the codec's files share.
  *
- * Inside of the codec: nobody else includes this. A body is read through
- * `struct mqtt_in`, a reader whose first judgement sticks: read straight on,
- * ask mqtt_in_end once. What is read after an overrun is empty and is not
- * judged, so the overrun stays the answer. */
+ * Inside of the codec: nobody else includes this. A body is read through `struct mqtt_in`: the
+ * first judgement sticks, so read straight on and ask mqtt_in_end once. What is read after an
+ * overrun is empty and is not judged, so the overrun stays the answer. */
 #pragma once
 #include "dataplane/base/err.h"
 #include "dataplane/codec/mqtt_packets.h"
+#include "dataplane/codec/mqtt_varint.h"
 #include "dataplane/codec/utf8.h"
 
 enum {
-	MQTT_VARINT_BYTES_MAX = 4, /* 1.5.5 */
-	MQTT_VARINT_ENDLESS = -1,
 	MQTT_WILL = 0, /* beside enum mqtt_type: where will properties are allowed */
 };
 
@@ -41,26 +39,6 @@ static inline enum err mqtt_in_end(const struct mqtt_in *in)
 	return reader_left(&in->r) == 0 ? ERR_NONE : ERR_TRAILING_BYTES;
 }
 
-/* 1.5.5: seven bits a byte, low first, top bit means more. Answers the bytes it took, 0 when the
- * end is not here yet, or MQTT_VARINT_ENDLESS. Longer than needed is let pass: no ambiguity. */
-static inline int mqtt_varint(const uint8_t *at, size_t left, uint32_t *value)
-{
-	*value = 0;
-	for (size_t i = 0; i < MQTT_VARINT_BYTES_MAX; i++) {
-		if (i == left)
-			return 0;
-		*value |= (uint32_t)(at[i] & 0x7f) << (7 * i);
-		if ((at[i] & 0x80) == 0)
-			return (int)i + 1;
-	}
-	return MQTT_VARINT_ENDLESS;
-}
-
-static inline size_t mqtt_varint_size(uint32_t value)
-{
-	return value < 1u << 7 ? 1 : value < 1u << 14 ? 2 : value < 1u << 21 ? 3 : 4;
-}
-
 static inline uint32_t mqtt_read_varint(struct mqtt_in *in)
 {
 	uint32_t value;
@@ -73,13 +51,6 @@ static inline uint32_t mqtt_read_varint(struct mqtt_in *in)
 		mqtt_fail(in, ERR_LENGTH_ENCODING);
 	in->r.bad = true;
 	return 0;
-}
-
-static inline void mqtt_write_varint(struct writer *w, uint32_t value)
-{
-	for (; value > 0x7f; value >>= 7)
-		write_u8(w, (uint8_t)(value | 0x80));
-	write_u8(w, (uint8_t)value);
 }
 
 static inline struct span mqtt_read_binary(struct mqtt_in *in) /* 1.5.6 */
@@ -117,8 +88,7 @@ static inline uint16_t mqtt_read_packet_id(struct mqtt_in *in)
 /* [MQTT-3.3.2-2], [MQTT-4.7.3-1]: a topic name has no wildcard, and something. */
 bool mqtt_is_topic_name(struct span s);
 
-/* Reads property length and properties; before 5.0 there are none. `scope`: the packet's type, or
- * MQTT_WILL. */
+/* Property length and properties; none before 5.0. `scope`: the packet's type, or MQTT_WILL. */
 void mqtt_read_props(
 	struct mqtt_in *in, enum mqtt_version v, unsigned int scope, struct mqtt_props *out);
 /* Bytes of property length and properties, and those bytes; p may be NULL: none. */

@@ -285,11 +285,9 @@ uint32_t fabric_publish(struct fabric *f, struct message *m)
 	f->cursors = 0;
 	const uint32_t filters = match_topic(f->match, m->topic, on_match, f);
 	ASSERT(filters == f->cursors);
-	if (filters == 0)
-		counter_add(f->counters, COUNTER_MESSAGES_UNMATCHED, 1);
-	else if (filters == 1)
+	if (filters == 1)
 		deliveries = deliver_list(f, m, f->cursor[0].subscription);
-	else
+	else if (filters > 1)
 		deliveries = deliver_merged(f, m);
 	f->publishing = false;
 	return deliveries;

@@ -28,7 +28,7 @@ struct fabric_conf {
 	uint32_t connections_max;
 	uint32_t subscriptions_max;
 	struct match_conf match;   /* its counters are set to those below */
-	struct counters *counters; /* SUBSCRIPTIONS, FILTERS, MESSAGES_UNMATCHED */
+	struct counters *counters; /* SUBSCRIPTIONS, FILTERS, IDENTIFIERS_LEFT_OUT */
 	fabric_deliver *deliver;   /* borrows the message; may message_ref it */
 	void *owner;
 };

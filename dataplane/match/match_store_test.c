@@ -13,9 +13,9 @@ static void *memory;
 static uint8_t text[TEXT_MAX + 1];
 
 struct kept {
-	bool alive;
 	uint32_t size;
 	uint8_t fill;
+	bool alive;
 };
 static struct kept kept[FILTERS]; /* by id */
 
@@ -49,7 +49,7 @@ static uint32_t add(uint32_t size, uint8_t fill)
 	if (id == STORE_NONE)
 		return id;
 	CU_ASSERT_FALSE(kept[id].alive);
-	kept[id] = (struct kept){true, size, fill};
+	kept[id] = (struct kept){size, fill, true};
 	store_at(&store, id)->hash = size ^ fill;
 	return id;
 }
@@ -147,6 +147,29 @@ static void rounding_is_paid_for(void)
 	finish();
 }
 
+/* Large enough that the log's slack is nothing beside it: now the cleaner's sum must hold. */
+static void a_large_store_at_its_limit(void)
+{
+	enum { MANY = 60000, SIZE = 17 };
+	struct rng rng = rng_from(unit_seed());
+	uint32_t oldest = 0;
+
+	start(MANY, (size_t)MANY * SIZE);
+	memset(text, 'x', SIZE);
+	for (uint32_t i = 0; i < MANY; i++)
+		CU_ASSERT_NOT_EQUAL(store_add(&store, span_of(text, SIZE)), STORE_NONE);
+	for (uint32_t i = 0; i < 20 * MANY; i++) {
+		/* In turns of a log's length: at random, in order, always the same. */
+		const uint32_t turn = i / (2 * MANY) % 3;
+		const uint32_t id = turn == 0   ? rng_below(&rng, MANY)
+				    : turn == 1 ? oldest++ % MANY
+						: 0;
+		store_drop(&store, id);
+		CU_ASSERT_EQUAL_FATAL(store_add(&store, span_of(text, SIZE)), id);
+	}
+	finish();
+}
+
 static void limits_are_exact(void)
 {
 	start(2, 10);
@@ -175,6 +198,7 @@ static const struct unit_test tests[] = {
 	{"long_texts_come_and_go", long_texts_come_and_go},
 	{"a_full_store_that_changes_at_one_end", a_full_store_that_changes_at_one_end},
 	{"rounding_is_paid_for", rounding_is_paid_for},
+	{"a_large_store_at_its_limit", a_large_store_at_its_limit},
 	{"limits_are_exact", limits_are_exact},
 	{"impossible_sizes_are_refused", impossible_sizes_are_refused},
 };

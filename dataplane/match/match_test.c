@@ -346,6 +346,22 @@ static void shapes_have_a_limit(void)
 	finish(&m);
 }
 
+/* Else a peer could fill one place of the table without knowing the key. */
+static void hashes_know_the_place_of_a_level(void)
+{
+	static const char *const filters[] = {"a/b/+", "b/a/+", "a/a/+", "b/b/+", "+/a/b", "a/b/#",
+		"a/+/b", "a/b/+/+", "a//b/+", "/a/b/+", "ab/+/+", "/+/+", "+//+"};
+	struct match *m = make(ARRAY_SIZE(filters), 200);
+
+	for (size_t i = 0; i < ARRAY_SIZE(filters); i++) {
+		const uint32_t id = insert(m, filters[i]);
+		for (uint32_t other = 0; other < id; other++)
+			CU_ASSERT_NOT_EQUAL(
+				store_at(&m->store, other)->hash, store_at(&m->store, id)->hash);
+	}
+	finish(&m);
+}
+
 static void impossible_sizes_are_refused(void)
 {
 	const struct match_conf many = {.filters_max = UINT32_MAX, .filter_bytes_max = 1};
@@ -367,6 +383,7 @@ static const struct unit_test tests[] = {
 	{"equal_filters_share_an_id", equal_filters_share_an_id},
 	{"tables_fill_up_and_serve_on", tables_fill_up_and_serve_on},
 	{"shapes_have_a_limit", shapes_have_a_limit},
+	{"hashes_know_the_place_of_a_level", hashes_know_the_place_of_a_level},
 	{"impossible_sizes_are_refused", impossible_sizes_are_refused},
 };
 

@@ -19,7 +19,6 @@
 #include "dataplane/match/levels.h"
 
 enum { SHAPES_NONE = UINT32_MAX };
-
 struct shape_form {
 	uint64_t wild[MATCH_LEVELS_MAX / 64]; /* bit i: level i is '+' */
 	uint32_t levels;                      /* before the '#' if it is open */
@@ -89,7 +88,7 @@ static inline uint64_t shape_key(const struct shape *shape, const struct hashes 
 	return key;
 }
 
-/* The next non-empty list of open shapes of `from` levels or more; above MATCH_LEVELS_MAX: none. */
+/* The next list of open shapes, of `from` levels or more; above MATCH_LEVELS_MAX: none. */
 static inline uint32_t shapes_open_from(const struct shapes *s, uint32_t from)
 {
 	for (uint32_t w = from / 64; w < MATCH_LEVELS_MAX / 64 + 1; w++, from = w * 64) {

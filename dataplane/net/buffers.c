@@ -74,8 +74,26 @@ static const struct rte_mempool_ops stack_ops = {
 };
 RTE_MEMPOOL_REGISTER_OPS(stack_ops)
 
+/* Objects may cross page boundaries: addresses are virtual (--iova-mode=va), and without hugepages
+ * DPDK would otherwise give each buffer a page of its own. */
 struct rte_mempool *buffers_create(const char *name, uint32_t count, uint16_t room)
 {
-	return rte_pktmbuf_pool_create_by_ops(
-		name, count, 0, 0, room, (int)SOCKET_ID_ANY, "sb_stack");
+	struct rte_pktmbuf_pool_private facts = {.mbuf_data_room_size = room};
+	const unsigned size = (unsigned)sizeof(struct rte_mbuf) + room;
+	struct rte_mempool *mp = rte_mempool_create_empty(name, count, size, 0, sizeof(facts),
+		(int)SOCKET_ID_ANY, RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+
+	if (mp == NULL)
+		return NULL;
+	if (rte_mempool_set_ops_byname(mp, "sb_stack", NULL) != 0) {
+		rte_mempool_free(mp);
+		return NULL;
+	}
+	rte_pktmbuf_pool_init(mp, &facts);
+	if (rte_mempool_populate_default(mp) < 0) {
+		rte_mempool_free(mp);
+		return NULL;
+	}
+	rte_mempool_obj_iter(mp, rte_pktmbuf_init, NULL);
+	return mp;
 }

@@ -69,6 +69,29 @@ static const struct answer answers[ERR_COUNT] = {
 	[ERR_SHUTDOWN] = {.disconnect = 0x8B, .connack = 0x88, .connack_v4 = 3},
 };
 
+bool mqtt_is_v5(const struct mqtt_session *s)
+{
+	return s->version == MQTT_V5;
+}
+
+/* Before CONNECT any version will do. */
+enum mqtt_version mqtt_wire(const struct mqtt_session *s)
+{
+	return s->version == 0 ? MQTT_V4 : (enum mqtt_version)s->version;
+}
+
+void mqtt_set(struct mqtt_props *p, enum mqtt_property id)
+{
+	p->has |= (uint64_t)1 << id;
+}
+
+bool mqtt_starts_with(struct span s, const char *prefix)
+{
+	const size_t size = strlen(prefix);
+
+	return s.size >= size && memcmp(s.at, prefix, size) == 0;
+}
+
 struct writer mqtt_scratch(const struct mqtt_session *s)
 {
 	return writer_of(s->conf->scratch, s->conf->scratch_size);

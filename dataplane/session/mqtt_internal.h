@@ -1,10 +1,4 @@
-/* mqtt_internal.h - what the files of the MQTT session share; nobody else includes it.
- *
- *	mqtt.c            the table, the step, the input loop, the timer
- *	mqtt_connect.c    CONNECT, grant, refusal, the will
- *	mqtt_publish.c    PUBLISH in and out
- *	mqtt_subscribe.c  SUBSCRIBE and UNSUBSCRIBE
- *	mqtt_answer.c     errors to reason codes; packets towards the peer
+/* mqtt_internal.h - what the files of the MQTT session share; beside tests nobody else includes it.
  *
  * An action performs what an edge asks for and may name an event that follows
  * at once in the edge's next state: so a packet that turns out to be a
@@ -16,7 +10,7 @@
 #include "dataplane/base/assert.h"
 
 enum mqtt_event {
-	/* A frame of that type is here. Before CONNECT: its first byte is. */
+	/* A packet is here; before CONNECT: its first byte is. */
 	MQTT_ON_CONNECT,
 	MQTT_ON_PUBLISH,
 	MQTT_ON_SUBSCRIBE,
@@ -61,56 +55,36 @@ struct mqtt_cause {
 
 typedef enum mqtt_event mqtt_action(struct mqtt_session *s, struct mqtt_cause *c);
 
-static inline void mqtt_set(struct mqtt_props *p, enum mqtt_property id)
-{
-	p->has |= (uint64_t)1 << id;
-}
-
-static inline bool mqtt_starts_with(struct span s, const char *prefix)
-{
-	const size_t size = strlen(prefix);
-
-	return s.size >= size && memcmp(s.at, prefix, size) == 0;
-}
-
-/* mqtt.c */
+/* mqtt.c: the table, the step, the input loop, the timer */
 void mqtt_step(struct mqtt_session *s, enum mqtt_event e, struct mqtt_cause *c);
 bool mqtt_has_edge(enum mqtt_state state, enum mqtt_event e);
 /* Starts or goes on waiting for room. False: it has taken too long. */
 MUST_USE bool mqtt_park(struct mqtt_session *s, struct mqtt_cause *c);
 void mqtt_unpark(struct mqtt_session *s, uint64_t now_us);
-/* Ends the conversation: nothing is sent after it. Names the event that follows: a will that the
- * session still holds is due then. */
+/* Nothing is sent after it. Names what follows: a will that the session still holds is due. */
 MUST_USE enum mqtt_event mqtt_finish(struct mqtt_session *s, enum err why);
 
-/* mqtt_connect.c */
+/* mqtt_connect.c: CONNECT, grant, refusal, the will, DISCONNECT */
 mqtt_action mqtt_ask, mqtt_misread_connect, mqtt_welcome, mqtt_refuse;
 mqtt_action mqtt_take_disconnect, mqtt_publish_will;
 void mqtt_drop_will(struct mqtt_session *s);
 
-/* mqtt_publish.c */
+/* mqtt_publish.c: PUBLISH in and out */
 mqtt_action mqtt_take_publish, mqtt_take_payload, mqtt_take_ack, mqtt_forward;
 void mqtt_publish_message(struct mqtt_session *s, struct message **m);
 MUST_USE bool mqtt_topic_reserved(struct span topic); /* not for clients to publish to */
-/* User properties are joined in the scratch: valid until the scratch is used again. */
+/* User properties may lie in the scratch: valid until it is used again. */
 struct message_props mqtt_message_props(const struct mqtt_session *s, const struct mqtt_props *p);
 
-/* mqtt_subscribe.c */
+/* mqtt_subscribe.c: SUBSCRIBE and UNSUBSCRIBE */
 mqtt_action mqtt_take_subscribe, mqtt_take_unsubscribe, mqtt_take_answer, mqtt_retry_answer;
-MUST_USE bool mqtt_filter_valid(struct span filter); /* 4.7.1 */
 
-/* mqtt_answer.c */
-static inline bool mqtt_is_v5(const struct mqtt_session *s)
-{
-	return s->version == MQTT_V5;
-}
-/* As the codec wants it; before CONNECT any will do. */
-static inline enum mqtt_version mqtt_wire(const struct mqtt_session *s)
-{
-	return s->version == 0 ? MQTT_V4 : (enum mqtt_version)s->version;
-}
+/* mqtt_answer.c: errors to reason codes; packets towards the peer */
+bool mqtt_is_v5(const struct mqtt_session *s);
+enum mqtt_version mqtt_wire(const struct mqtt_session *s); /* as the codec wants it */
+void mqtt_set(struct mqtt_props *p, enum mqtt_property id);
+bool mqtt_starts_with(struct span s, const char *prefix);
 struct writer mqtt_scratch(const struct mqtt_session *s);
-/* A SUBACK's code for one filter, an UNSUBACK's likewise. */
 uint8_t mqtt_filter_code(const struct mqtt_session *s, enum mqtt_type packet, enum err e);
 /* All or nothing; ERR_SEND_QUEUE_FULL, or the packet is larger than the peer takes. */
 MUST_USE enum err mqtt_send(struct mqtt_session *s, const struct writer *w);

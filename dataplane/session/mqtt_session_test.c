@@ -3,7 +3,7 @@
  * The conversations are in mqtt_talks_*.def, their language is explained in
  * mqtt_talk.h. Not here: timers by the microsecond, random walks
  * (mqtt_machine_test.c). */
-#include "dataplane/session/mqtt_talk.h"
+#include "tests/unit/mqtt_talk.h"
 #include "tests/unit/unit.h"
 
 /* A session with nothing behind it; the 5.0 one wants no reason strings. */
@@ -16,6 +16,7 @@
 		mqtt_talk(#name, script);                                                          \
 	}
 #include "dataplane/session/mqtt_talks_connect.def"
+#include "dataplane/session/mqtt_talks_end.def"
 #include "dataplane/session/mqtt_talks_publish.def"
 #include "dataplane/session/mqtt_talks_subscribe.def"
 #undef TALK
@@ -23,6 +24,7 @@
 static const struct unit_test tests[] = {
 #define TALK(name, script) {#name, name},
 #include "dataplane/session/mqtt_talks_connect.def"
+#include "dataplane/session/mqtt_talks_end.def"
 #include "dataplane/session/mqtt_talks_publish.def"
 #include "dataplane/session/mqtt_talks_subscribe.def"
 #undef TALK

@@ -11,10 +11,8 @@
 
 enum { UNANSWERED = 0xff }; /* no reason code has this value */
 
-bool mqtt_filter_valid(struct span filter)
+static bool is_filter(struct span filter)
 {
-	if (filter.size == 0)
-		return false;
 	for (size_t i = 0; i < filter.size; i++) {
 		const bool first = i == 0 || filter.at[i - 1] == '/';
 		const bool last = i + 1 == filter.size;
@@ -43,7 +41,7 @@ static enum err judge(const struct mqtt_session *s, const struct mqtt_subscribe 
 /* What is known without asking. */
 static enum err judge_filter(struct span filter, bool subscribe)
 {
-	if (!mqtt_filter_valid(filter))
+	if (!is_filter(filter))
 		return ERR_MQTT_FILTER;
 	if (is_shared(filter))
 		return subscribe ? ERR_MQTT_SHARED_UNSUPPORTED : ERR_NOT_SUBSCRIBED;

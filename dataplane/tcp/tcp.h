@@ -16,6 +16,8 @@ struct tcp;
 
 struct tcp_conf {
 	struct net *net;
+	rte_be32_t address; /* ours, the source of tcp_connect */
+	uint16_t mtu;       /* bytes of an IP packet; 0: 1500 */
 	uint16_t worker;
 	uint16_t box;
 	uint32_t connections_max;
@@ -85,6 +87,8 @@ size_t tcp_recv_available(const struct tcp *t, struct tcp_id id);
 size_t tcp_recv_copy(
 	const struct tcp *t, struct tcp_id id, void *to, size_t size); /* from the front */
 void tcp_recv_consume(struct tcp *t, struct tcp_id id, size_t size);
+/* The peer's FIN is in: no byte will follow those that are here. */
+bool tcp_recv_ended(const struct tcp *t, struct tcp_id id);
 bool tcp_at_end(const struct tcp *t, struct tcp_id id); /* FIN received and all bytes read */
 
 size_t tcp_send_room(const struct tcp *t, struct tcp_id id);
@@ -94,6 +98,9 @@ MUST_USE bool tcp_send(struct tcp *t, struct tcp_id id, struct span bytes);
 /* Sends size bytes of lent's chain from offset. Takes a reference until they are acknowledged. */
 MUST_USE bool tcp_send_lent(
 	struct tcp *t, struct tcp_id id, struct tcp_lent *lent, uint32_t offset, uint32_t size);
+/* A header that is copied and the first `size` bytes of lent's chain behind it: all or nothing. */
+MUST_USE bool tcp_send_framed(
+	struct tcp *t, struct tcp_id id, struct span header, struct tcp_lent *lent, uint32_t size);
 void tcp_close(struct tcp *t, struct tcp_id id);   /* FIN after what is queued; reading may go on */
 void tcp_abort(struct tcp *t, struct tcp_id id);   /* RST now; CLOSED follows */
 void tcp_release(struct tcp *t, struct tcp_id id); /* after CLOSED */

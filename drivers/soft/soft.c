@@ -194,7 +194,7 @@ static void facts_fill(struct soft *s)
 	s->tx_bytes_max = s->mtu + (uint32_t)SOFT_ETHER_BYTES + SOFT_VLAN_BYTES;
 }
 
-static struct soft *soft_get(const struct soft_conf *conf)
+static struct soft *soft_create(const struct soft_conf *conf)
 {
 	struct soft *s = calloc(1, sizeof(*s));
 
@@ -218,7 +218,7 @@ static struct soft *soft_get(const struct soft_conf *conf)
 	return s;
 }
 
-static void soft_put(struct soft *s)
+static void soft_destroy(struct soft *s)
 {
 	close(s->control_fd);
 	free(s);
@@ -231,7 +231,7 @@ enum err soft_open(const struct soft_conf *conf, struct driver **out, char *why,
 	enum err e = conf_check(conf, why, why_size);
 	if (e != ERR_NONE)
 		return e;
-	struct soft *s = soft_get(conf);
+	struct soft *s = soft_create(conf);
 	if (s == NULL) {
 		snprintf(why, why_size, "no memory or socket for NIC %s: %s", conf->interface,
 			strerror(errno));
@@ -241,7 +241,7 @@ enum err soft_open(const struct soft_conf *conf, struct driver **out, char *why,
 	if (e == ERR_NONE)
 		e = port_open(s, args, why, why_size);
 	if (e != ERR_NONE) {
-		soft_put(s);
+		soft_destroy(s);
 		return e;
 	}
 	facts_fill(s);
@@ -265,5 +265,5 @@ void soft_close(struct driver *d)
 	struct soft *s = (struct soft *)d;
 
 	port_remove(s);
-	soft_put(s);
+	soft_destroy(s);
 }

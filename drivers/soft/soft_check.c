@@ -356,9 +356,9 @@ static void measure_wakes(void)
 	if (seen == 0)
 		return;
 	qsort(wake_ns, seen, sizeof(wake_ns[0]), by_size);
-	printf("wake_up_us: p50 %.1f p99 %.1f max %.1f (%u frames)\n",
-		(double)wake_ns[seen / 2] / 1e3, (double)wake_ns[seen * 99 / 100] / 1e3,
-		(double)wake_ns[seen - 1] / 1e3, seen);
+	const unsigned p50 = seen / 2, p99 = seen * 99 / 100;
+	printf("wake_up_us: p50 %.1f p99 %.1f max %.1f (%u frames)\n", (double)wake_ns[p50] / 1e3,
+		(double)wake_ns[p99] / 1e3, (double)wake_ns[seen - 1] / 1e3, seen);
 }
 
 static void measure_idle(uint64_t wait_us, uint64_t idle_ms)

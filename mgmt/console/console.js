@@ -3,6 +3,7 @@
 "use strict";
 
 const POINTS_MAX = 600; // what the server keeps: ten minutes
+const POINTS_SHOWN_MIN = 120; // a young history is not stretched over the whole width
 const GAUGES = new Set();
 
 // What the tiles show: a counter's rate, a gauge's value, or a sum of them.
@@ -41,20 +42,28 @@ function makeSvg(tag, className) {
   return element;
 }
 
-// 1234567 -> ["1.23", "M"]
+// 1234567 -> ["1.23", "M"]; what has no prefix has at most one decimal.
 function scaled(value) {
-  const units = ["", "k", "M", "G", "T", "P"];
-  let unit = 0;
-  while (value >= 999.5 && unit < units.length - 1) {
+  const prefixes = ["", "k", "M", "G", "T", "P"];
+  let at = 0;
+  while (value >= 999.5 && at < prefixes.length - 1) {
     value /= 1000;
-    unit++;
+    at++;
   }
-  const digits = unit === 0 && Number.isInteger(value) ? 0 : value < 10 ? 2 : value < 100 ? 1 : 0;
-  return [value.toFixed(digits), units[unit]];
+  if (at === 0) return [String(Number(value.toFixed(value < 10 ? 1 : 0))), ""];
+  return [value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0), prefixes[at]];
 }
 
 function grouped(value) {
-  return value.toLocaleString("en", { maximumFractionDigits: 1 }).replaceAll(",", "\u202f");
+  const digits = value < 100 ? 1 : 0;
+  return value.toLocaleString("en", { maximumFractionDigits: digits }).replaceAll(",", "\u202f");
+}
+
+// [number, unit] of a tile: counts whole as long as there is room, bits as "11.0" "Mbit/s".
+function tileText(tile, value) {
+  if (tile.unit === "" && value < 1e6) return [grouped(value), ""];
+  const [text, prefix] = scaled(value * (tile.factor || 1));
+  return tile.factor ? [text, prefix + tile.unit] : [text + prefix, tile.unit];
 }
 
 function duration(seconds) {
@@ -90,12 +99,12 @@ function makeTiles() {
   }
 }
 
-// Ten minutes from left to right; a short history begins at the right place, not at the edge.
+// From left to right up to ten minutes; what is not known yet stays empty at the left.
 function drawLine(tile, points) {
   const known = points.filter((p) => p !== null);
   const top = Math.max(1, ...known);
-  const steps = POINTS_MAX - 1;
-  const offset = POINTS_MAX - points.length;
+  const steps = Math.max(POINTS_SHOWN_MIN, points.length) - 1;
+  const offset = steps + 1 - points.length;
   const spots = [];
   points.forEach((point, i) => {
     if (point !== null) {
@@ -114,13 +123,13 @@ function drawTiles() {
     const points = state.points[tile.series] || [];
     const newest = points.length ? points[points.length - 1] : null;
     if (newest !== null) {
-      const [text, prefix] = scaled(newest * (tile.factor || 1));
-      tile.number.textContent = text;
-      tile.scale.textContent = prefix + tile.unit;
+      [tile.number.textContent, tile.scale.textContent] = tileText(tile, newest);
     }
     tile.box.classList.toggle("alarm", Boolean(tile.alarm) && newest > 0);
     drawLine(tile, points);
   }
+  const seconds = Math.max(POINTS_SHOWN_MIN, (state.points.PUBLISHES || []).length);
+  byId("window").textContent = `Lines: the last ${Math.round(seconds / 60)} minutes`;
 }
 
 // One row a key, made once and then only changed: a page of counters a second costs little.
@@ -161,11 +170,11 @@ function drawWorkers(list) {
     const bar = make("div", "bar");
     const fill = make("span");
     fill.style.width = `${worker.busy_percent}%`;
-    bar.title = `${worker.busy_percent} %`;
     bar.append(fill);
     const age = worker.heartbeat_age_ms;
-    const row = workers.put(i, [String(i), bar, age < 0 ? "never" : `${grouped(age)} ms ago`]);
-    row.cells[2].classList.toggle("late", age < 0 || age > 2000);
+    const beat = age < 0 ? "never" : `${grouped(age)} ms ago`;
+    const row = workers.put(i, [String(i), bar, `${worker.busy_percent} %`, beat]);
+    row.cells[3].classList.toggle("late", age < 0 || age > 2000);
   });
   workers.keepFirst(list.length);
 }
@@ -198,9 +207,10 @@ function drawCounters() {
 
 function filterCounters() {
   const wanted = byId("filter").value.trim().toLowerCase();
+  const zeros = byId("zeros").checked || wanted !== "";
   for (const [name, row] of counters.rows) {
-    const about = state.about.get(name);
-    row.hidden = wanted !== "" && !`${name} ${about.text}`.toLowerCase().includes(wanted);
+    const text = `${name} ${state.about.get(name).text}`.toLowerCase();
+    row.hidden = !text.includes(wanted) || (!zeros && state.values[name] === 0);
   }
 }
 
@@ -315,11 +325,12 @@ async function start() {
 }
 
 document.addEventListener("DOMContentLoaded", () => {
-  workers = new Rows(byId("workers"), ["", "", "number"]);
+  workers = new Rows(byId("workers"), ["", "busy", "number", "number"]);
   processes = new Rows(byId("processes"), ["", "", "number", "number", "number"]);
   drops = new Rows(byId("drops"), ["name", "wide", "wide", "number", "number"]);
   counters = new Rows(byId("counters"), ["name", "wide", "number", "number"]);
   byId("filter").addEventListener("input", filterCounters);
+  byId("zeros").addEventListener("input", filterCounters);
   makeTiles();
   start();
 });

@@ -111,7 +111,8 @@ static bool has_body(struct MHD_Connection *connection)
 
 static bool is_read(const char *method)
 {
-	return strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+	return strcmp(method, MHD_HTTP_METHOD_GET) == 0 ||
+	       strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
 }
 
 bool request_is_read(const struct request *r, const char *method)

@@ -135,9 +135,10 @@ static int listen_at(const struct sockaddr *address, socklen_t size)
 
 static uint16_t port_of(int fd)
 {
-	struct sockaddr_storage at = {0};
+	struct sockaddr_storage at;
 	socklen_t size = sizeof(at);
 
+	memset(&at, 0, sizeof(at));
 	if (getsockname(fd, (struct sockaddr *)&at, &size) != 0)
 		return 0;
 	return at.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&at)->sin6_port)

@@ -2,6 +2,8 @@
 
 import re
 
+from sources import is_test
+
 BANNED = {
     "strcpy": "a copy needs a size: snprintf or memcpy",
     "strcat": "a copy needs a size: snprintf or memcpy",
@@ -27,10 +29,6 @@ ALLOCATE = re.compile(r"(?<![\w.>])(malloc|calloc|realloc|aligned_alloc|strdup|s
 ALLOCATORS = "tests/tidy/allocators.txt"
 SLEEP = re.compile(r"(?<![\w.>])(sleep|usleep|nanosleep|clock_nanosleep)\s*\(")
 SLEEP_PYTHON = re.compile(r"^(\s*)def (\w+)|(?<!\w)(?:time\.)?sleep\(", re.M)
-
-
-def is_test(path):
-    return path.startswith("tests/") or path.endswith(("_test.c", "_fuzz.c"))
 
 
 def line_of(text, position):

@@ -2,6 +2,8 @@
 
 import re
 
+from sources import is_test
+
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)', re.M)
 TABLE = "tests/tidy/layers.txt"
 HARNESS = ["tests/unit", "tests/fuzz"]
@@ -39,7 +41,7 @@ def problem_inside(sources, table, path, row, header):
     if header not in sources.files and not header.endswith(".inc"):
         return f'"{header}" is not a file of the project, spelt from its root'
     allowed = [row, *table.folders[row][0]]
-    if path.endswith(("_test.c", "_fuzz.c")):
+    if is_test(path):
         allowed += HARNESS
     if not any(header.startswith(folder + "/") for folder in allowed):
         return f'{row} may not include "{header}"'

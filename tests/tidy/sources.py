@@ -10,6 +10,8 @@ from pathlib import Path
 SPECIAL = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
 ATTRIBUTE = re.compile(r"__attribute__\s*\(\(.*?\)\)")
 NAME = re.compile(r"([A-Za-z_]\w*)\s*\(")
+# Beside the sources: tests, and what only tests link (rigs, fakes, oracles, tables of talks).
+TEST_FILE = re.compile(r"_(test|fuzz|rig|fake|talk|check|oracle)(_\w+)?\.[ch]$")
 NOT_OURS = {"build", "node_modules", ".git", "__pycache__"}
 
 
@@ -84,6 +86,10 @@ class Sources:
             if match:
                 found.append(Function(match[1], start + 1, end - start + 1))
         return found
+
+
+def is_test(path):
+    return path.startswith("tests/") or TEST_FILE.search(path) is not None
 
 
 def blank(match):

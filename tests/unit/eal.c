@@ -12,7 +12,7 @@
 void unit_eal_start(void)
 {
 	static bool started;
-	static const char *args[] = {"unit", "--no-huge", "-m", "512", "--no-pci", "--no-shconf",
+	static const char *args[] = {"unit", "--no-huge", "-m", "1024", "--no-pci", "--no-shconf",
 		"--no-telemetry", "--iova-mode=va", "--log-level=error", "-l", "0", NULL};
 
 	if (started)

@@ -1,0 +1,100 @@
+/* ipc.h - what the control plane is asked over its local socket, and what it answers.
+ *
+ * A UNIX socket (SOCK_SEQPACKET, mode 0600): one message is one packet. Each
+ * starts with struct ipc_header and says its size and version; both sides check
+ * these, and every length. Fields are in the machine's order: it stays there.
+ *
+ *	request                                reply
+ *	GET_FACTS                              FACTS: struct ipc_facts
+ *	SET_IMPAIR text (impair.h)             DONE, or REFUSED with a text for people
+ *	LIST_SESSIONS struct ipc_list          SESSIONS: struct ipc_page and its sessions
+ *
+ * Anything else is REFUSED. Pure: sockets are in client.h and server.h. */
+#pragma once
+#include "dataplane/shm/config.h"
+
+#define IPC_MAGIC 0x69626773u /* "sgbi" */
+
+enum {
+	IPC_VERSION = 1,
+	IPC_MESSAGE_MAX = 16384,
+	IPC_TEXT_MAX = 256,        /* of SET_IMPAIR and REFUSED, with the NUL that is not sent */
+	IPC_SESSIONS_MAX = 64,     /* in one page */
+	IPC_CLIENT_ID_SHOWN = 128, /* longer ones are cut */
+};
+
+enum ipc_type {
+	IPC_GET_FACTS = 1,
+	IPC_SET_IMPAIR,
+	IPC_LIST_SESSIONS,
+	IPC_FACTS = 129,
+	IPC_DONE,
+	IPC_REFUSED,
+	IPC_SESSIONS,
+};
+
+struct ipc_header {
+	uint32_t magic;
+	uint16_t version, type;
+	uint32_t size;  /* of the whole message */
+	uint32_t token; /* comes back in the reply */
+};
+
+struct ipc_facts {
+	uint64_t generation, uptime_us;         /* of the control plane */
+	uint64_t dp_generation, dp_beat_age_us; /* as the dataplane says; UINT64_MAX: never */
+	uint64_t config_sequence;
+	uint32_t workers, dp_pid, dp_ready;
+	uint32_t sessions, sessions_max;
+	uint32_t reserved;
+	struct shm_config config;  /* in effect, impairment included */
+	char impair[IPC_TEXT_MAX]; /* the same impairment for people: "off" */
+};
+
+struct ipc_list {
+	uint32_t cursor; /* 0: from the start; then what the last page said */
+	uint32_t limit;  /* 1 to IPC_SESSIONS_MAX */
+};
+
+struct ipc_page {
+	uint32_t count;
+	uint32_t cursor; /* for the next page; 0: that was the last */
+};
+
+struct ipc_session {
+	uint64_t epoch, age_us; /* since its CONNECT */
+	uint32_t worker, connection, address;
+	uint16_t port, keepalive_s;
+	uint8_t protocol, version, revoking, reserved;
+	uint32_t client_id_size; /* in full */
+	uint8_t client_id[IPC_CLIENT_ID_SHOWN];
+};
+
+struct ipc_request {
+	enum ipc_type type;
+	uint32_t token;
+	union {
+		char text[IPC_TEXT_MAX]; /* SET_IMPAIR */
+		struct ipc_list list;    /* LIST_SESSIONS */
+	};
+};
+
+struct ipc_reply {
+	enum ipc_type type;
+	uint32_t token;
+	union {
+		struct ipc_facts facts;
+		char text[IPC_TEXT_MAX]; /* REFUSED */
+		struct {
+			struct ipc_page page;
+			struct ipc_session sessions[IPC_SESSIONS_MAX];
+		};
+	};
+};
+
+/* ERR_IPC: malformed. Everything in *out is a checked copy. */
+MUST_USE enum err ipc_decode_request(struct span message, struct ipc_request *out);
+MUST_USE enum err ipc_decode_reply(struct span message, struct ipc_reply *out);
+/* Bytes written; `out` has IPC_MESSAGE_MAX. */
+size_t ipc_encode_request(const struct ipc_request *request, uint8_t *out);
+size_t ipc_encode_reply(const struct ipc_reply *reply, uint8_t *out);

@@ -1,0 +1,51 @@
+/* ipc_fuzz.c - any packet as a request to a control plane, and as a reply to its client. */
+#include "controlplane/ipc/answer.h"
+#include "dataplane/base/assert.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct controlplane *control(void)
+{
+	static struct controlplane *cp;
+	static void *regions[SHM_REGIONS];
+	static const struct shm_config config = {.connections_max = 4};
+
+	if (cp != NULL)
+		return cp;
+	for (unsigned k = SHM_DP; k <= SHM_CP_COUNTERS; k++) {
+		const size_t bytes = shm_region_bytes((enum shm_region)k, 1);
+		regions[k] = aligned_alloc(SHM_PAGE, bytes);
+		ASSERT(regions[k] != NULL);
+		memset(regions[k], 0, bytes);
+		shm_region_init(regions[k], (enum shm_region)k, 1);
+	}
+	const struct controlplane_conf conf = {.cp = regions[SHM_CP],
+		.cp_counters = regions[SHM_CP_COUNTERS],
+		.dp = regions[SHM_DP],
+		.workers = 1,
+		.config = &config};
+	cp = controlplane_create(&conf, 0);
+	ASSERT(cp != NULL);
+	return cp;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct ipc_reply reply, again;
+	static uint8_t out[IPC_MESSAGE_MAX];
+	const size_t said = ipc_answer(control(), 5, (struct span){data, size}, out);
+	const enum err e = ipc_decode_reply(span_of(out, said), &reply);
+
+	ASSERT(e == ERR_NONE);
+	/* As a reply: what is accepted is encoded to the same again, but for unterminated names. */
+	if (ipc_decode_reply((struct span){data, size}, &reply) != ERR_NONE)
+		return 0;
+	const size_t encoded = ipc_encode_reply(&reply, out);
+	ASSERT(encoded == size);
+	const enum err second = ipc_decode_reply(span_of(out, encoded), &again);
+	ASSERT(second == ERR_NONE);
+	ASSERT(reply.type == IPC_FACTS || memcmp(out, data, size) == 0);
+	return 0;
+}

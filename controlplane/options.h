@@ -1,0 +1,27 @@
+/* options.h - the command line of signalbox-controlplane, and the configuration that follows from
+ * it.
+ *
+ * Options that are also keys of the file win over it, so that one file serves
+ * on several interfaces. For main() only. */
+#pragma once
+#include "controlplane/config/config.h"
+
+enum options_mode { OPTIONS_SERVE, OPTIONS_CHECK, OPTIONS_SHOW, OPTIONS_SHOW_MARKDOWN };
+
+enum { OPTIONS_KEYS = 5, EXIT_USAGE = 2 };
+
+struct options {
+	enum options_mode mode;
+	const char *shm, *socket, *data; /* SERVE */
+	const char *config;              /* file; NULL: all defaults */
+	const char *user;                /* name or number; whom to become if we are root */
+	struct {
+		const char *option, *value; /* "--address", ... */
+	} keys[OPTIONS_KEYS];
+	uint32_t key_count;
+};
+
+/* False: told on stderr, exit with EXIT_USAGE. *help: the usage was asked for and printed. */
+MUST_USE bool options_parse(int argc, char **argv, struct options *out, bool *help);
+/* The file, then the options over it. False: told on stderr. */
+MUST_USE bool options_config(const struct options *o, struct shm_config *out);

@@ -1,0 +1,321 @@
+/* worker.c - creates a worker and runs its turns. */
+#include "dataplane/worker/worker_internal.h"
+
+#include "dataplane/base/assert.h"
+
+#include <rte_mempool.h>
+#include <rte_prefetch.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static uint16_t transmit(void *owner, struct rte_mbuf **frames, uint16_t n)
+{
+	struct worker *w = (struct worker *)owner;
+
+	return driver_tx(w->conf.driver, w->conf.worker, frames, n);
+}
+
+static struct net_conf net_conf_of(struct worker *w)
+{
+	const struct shm_config *c = &w->conf.config;
+	struct net_conf n = {.mtu = c->mtu,
+		.address = c->address,
+		.netmask = c->netmask,
+		.gateway = c->gateway,
+		.pool = w->conf.pools.control,
+		.counters = w->counters,
+		.transmit = transmit,
+		.owner = w};
+
+	memcpy(n.mac, w->conf.driver->facts.mac, sizeof(n.mac));
+	return n;
+}
+
+static struct tcp_conf tcp_conf_of(const struct worker *w)
+{
+	const struct shm_config *c = &w->conf.config;
+
+	return (struct tcp_conf){.net = w->net,
+		.address = c->address,
+		.mtu = c->mtu,
+		.worker = w->conf.worker,
+		.box = w->conf.number,
+		.connections_max = c->connections_max,
+		.half_open_max = c->half_open_max,
+		.time_wait_max = c->connections_max,
+		.receive_window_max = c->receive_window_max,
+		.send_queue_max = c->send_queue_max,
+		.send_nodes_max = c->connections_max * 4 + c->tx_buffers,
+		.time_wait_us = c->time_wait_us,
+		.keepalive_us = c->tcp_keepalive_us,
+		.keepalive_interval_us = c->tcp_keepalive_us / 8,
+		.keepalive_probes = 5,
+		.user_timeout_us = c->tcp_user_timeout_us,
+		.headers = w->conf.pools.headers,
+		.copies = w->conf.pools.copies,
+		.held = w->conf.pools.held,
+		.segs_max = w->conf.driver->facts.segs_max,
+		.key = w->conf.key,
+		.seed = w->conf.seed,
+		.counters = w->counters};
+}
+
+static struct fabric_conf fabric_conf_of(struct worker *w)
+{
+	const struct shm_config *c = &w->conf.config;
+
+	return (struct fabric_conf){.connections_max = c->connections_max,
+		.subscriptions_max = c->subscriptions_max,
+		.match = {.filters_max = c->filters_max,
+			.filter_bytes_max = c->filter_bytes_max,
+			.key = w->conf.key,
+			.counters = w->counters},
+		.counters = w->counters,
+		.deliver = connection_deliver,
+		.owner = w};
+}
+
+static struct messages_conf messages_conf_of(const struct worker *w)
+{
+	const struct shm_config *c = &w->conf.config;
+
+	return (struct messages_conf){.count = c->messages_max,
+		.large_count = 32,
+		.segments = w->conf.pools.segments,
+		.segments_reserve = c->message_buffers / 64,
+		.counters = w->counters};
+}
+
+static void session_conf_init(struct worker *w)
+{
+	const struct shm_config *c = &w->conf.config;
+
+	w->session_conf =
+		(struct mqtt_session_conf){.limits = {.packet_size_max = c->packet_size_max,
+						   .control_size_max = WORKER_CONTROL_SIZE_MAX},
+			.connect_timeout_us = c->connect_timeout_us,
+			.grant_timeout_us = c->grant_timeout_us,
+			.park_timeout_us = c->park_timeout_us,
+			.keepalive_max_s = (uint16_t)c->keepalive_max_s,
+			.counters = w->counters,
+			.scratch = w->encode,
+			.scratch_size = WORKER_SCRATCH_BYTES};
+}
+
+static bool create_tables(struct worker *w, uint64_t now_us)
+{
+	const uint32_t n = w->conf.config.connections_max;
+
+	w->connections = calloc(n, sizeof(*w->connections));
+	w->again = calloc(n, sizeof(*w->again));
+	w->dirty = calloc(n, sizeof(*w->dirty));
+	w->wheel_nodes = calloc(wheel_nodes(n), sizeof(*w->wheel_nodes));
+	w->names_memory = aligned_alloc(64, (pool_bytes(n, WORKER_CLIENT_ID_MAX) + 63) & ~63ull);
+	w->scratch = malloc(WORKER_SCRATCH_BYTES);
+	w->encode = malloc(WORKER_SCRATCH_BYTES);
+	if (w->connections == NULL || w->again == NULL || w->dirty == NULL ||
+		w->wheel_nodes == NULL || w->names_memory == NULL || w->scratch == NULL ||
+		w->encode == NULL)
+		return false;
+	wheel_init(&w->wheel, w->wheel_nodes, n, now_us);
+	pool_init(&w->names, w->names_memory, n, WORKER_CLIENT_ID_MAX);
+	for (uint32_t i = 0; i < n; i++)
+		w->connections[i].client_id_long = POOL_NONE;
+	return true;
+}
+
+static bool create_layers(struct worker *w, uint64_t now_us)
+{
+	const struct net_conf net = net_conf_of(w);
+	const struct messages_conf messages = messages_conf_of(w);
+	const struct fabric_conf fabric = fabric_conf_of(w);
+
+	w->net = net_create(&net, now_us);
+	if (w->net == NULL)
+		return false;
+	const struct tcp_conf tcp = tcp_conf_of(w);
+	w->tcp = tcp_create(&tcp, now_us);
+	w->messages = messages_create(&messages);
+	w->fabric = fabric_create(&fabric);
+	return w->tcp != NULL && w->messages != NULL && w->fabric != NULL && link_init(w);
+}
+
+struct worker *worker_create(
+	const struct box_conf *conf, uint64_t now_us, char *why, size_t why_size)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+
+	if (w == NULL)
+		return NULL;
+	w->conf = *conf;
+	w->counters = conf->counters;
+	w->now_us = now_us;
+	if (!create_tables(w, now_us) || !create_layers(w, now_us)) {
+		snprintf(why, why_size,
+			"no memory for the tables of %u connections: lower limits.connections",
+			conf->config.connections_max);
+		worker_destroy(&w);
+		return NULL;
+	}
+	session_conf_init(w);
+	if (tcp_listen(w->tcp, conf->config.address, (uint16_t)conf->config.mqtt_port,
+		    conf->config.half_open_max) != ERR_NONE) {
+		snprintf(why, why_size, "cannot listen on port %u", conf->config.mqtt_port);
+		worker_destroy(&w);
+	}
+	return w;
+}
+
+static void close_sessions(struct worker *w)
+{
+	for (uint32_t i = 0; i < w->conf.config.connections_max; i++) {
+		struct connection *c = &w->connections[i];
+		c->open = false; /* nothing goes out any more, to nobody */
+		link_forget_request(w, c);
+		c->grant = GRANT_NONE;
+		if (c->session_open)
+			connection_end_session(w, c);
+	}
+}
+
+void worker_destroy(struct worker **taken)
+{
+	struct worker *w = *taken;
+
+	*taken = NULL;
+	if (w->fabric != NULL && w->messages != NULL && w->tcp != NULL)
+		close_sessions(w);
+	if (w->tcp != NULL)
+		tcp_destroy(&w->tcp); /* gives back what it was lent */
+	if (w->net != NULL)
+		net_destroy(&w->net);
+	if (w->fabric != NULL)
+		fabric_destroy(&w->fabric);
+	if (w->messages != NULL)
+		messages_destroy(&w->messages);
+	link_fini(w);
+	free(w->connections);
+	free(w->again);
+	free(w->dirty);
+	free(w->wheel_nodes);
+	free(w->names_memory);
+	free(w->scratch);
+	free(w->encode);
+	free(w);
+}
+
+static void receive(struct worker *w)
+{
+	struct rte_mbuf *frames[WORKER_BURST];
+
+	for (int burst = 0; burst < WORKER_BURSTS; burst++) {
+		const uint16_t n = driver_rx(w->conf.driver, w->conf.worker, frames, WORKER_BURST);
+		for (uint16_t i = 0; i < n; i++)
+			rte_prefetch0(rte_pktmbuf_mtod(frames[i], const void *));
+		for (uint16_t i = 0; i < n; i++) {
+			struct net_packet packet;
+			if (net_rx(w->net, &frames[i], &packet, w->now_us))
+				tcp_rx(w->tcp, &packet, w->now_us);
+		}
+		w->busy |= n > 0;
+		if (n < WORKER_BURST)
+			return;
+	}
+}
+
+static void run_timers(struct worker *w)
+{
+	const uint32_t fired =
+		tcp_poll_timers(w->tcp, w->now_us, WORKER_TIMERS) +
+		wheel_poll(&w->wheel, w->now_us, WORKER_TIMERS, connection_on_timer, w);
+
+	net_poll_timers(w->net, w->now_us);
+	w->busy |= fired > 0;
+}
+
+static void run_events(struct worker *w)
+{
+	struct tcp_event e;
+
+	for (uint32_t n = 0; n < WORKER_EVENTS && tcp_next_event(w->tcp, &e); n++) {
+		connection_on_event(w, &e);
+		if (w->dirty_count > 0)
+			worker_settle(w);
+		w->busy = true;
+	}
+}
+
+static void publish_gauges(struct worker *w)
+{
+	const struct box_pools *p = &w->conf.pools;
+	struct counters *c = w->counters;
+
+	counter_set(c, COUNTER_RX_BUFFERS_FREE, rte_mempool_avail_count(p->rx));
+	counter_set(c, COUNTER_TX_BUFFERS_FREE, rte_mempool_avail_count(p->headers));
+	counter_set(c, COUNTER_MESSAGE_BUFFERS_FREE, rte_mempool_avail_count(p->segments));
+	counter_set(c, COUNTER_RING_PENDING, w->link.pending);
+	__atomic_store_n(&c->heartbeat_us, w->now_us, __ATOMIC_RELAXED);
+}
+
+bool worker_turn(struct worker *w, uint64_t now_us)
+{
+	ASSERT(now_us >= w->now_us);
+	w->now_us = now_us;
+	w->busy = false;
+	w->busy |= link_poll(w); /* before the NIC: two full queues cannot wait for each other */
+	worker_run_again(w);
+	receive(w);
+	run_timers(w);
+	run_events(w);
+	worker_settle(w);
+	tcp_flush(w->tcp, now_us);
+	net_flush(w->net);
+	link_flush(w);
+	publish_gauges(w);
+	counter_add(w->counters, COUNTER_WORKER_TURNS, 1);
+	if (!w->busy)
+		counter_add(w->counters, COUNTER_WORKER_IDLE_TURNS, 1);
+	return w->busy;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+uint64_t worker_next_us(const struct worker *w)
+{
+	if (w->again_count > 0)
+		return w->now_us;
+	return earlier(wheel_next_us(&w->wheel), earlier(tcp_next_us(w->tcp), net_next_us(w->net)));
+}
+
+bool worker_waits(const struct worker *w)
+{
+	return w->link.pending > 0 || w->link.farewell_count > 0 || w->link.resyncing;
+}
+
+void worker_shutdown(struct worker *w, uint64_t now_us)
+{
+	w->now_us = now_us;
+	for (uint32_t i = 0; i < w->conf.config.connections_max; i++) {
+		struct connection *c = &w->connections[i];
+		if (c->session_open && !c->finishing)
+			mqtt_session_on_revoke(&c->session, ERR_SHUTDOWN, now_us);
+	}
+	worker_settle(w);
+}
+
+uint32_t worker_connections(const struct worker *w)
+{
+	return (uint32_t)counter_get(w->counters, COUNTER_TCP_CONNECTIONS);
+}
+
+size_t worker_bytes(const struct box_conf *conf)
+{
+	const size_t n = conf->config.connections_max;
+
+	return n * (sizeof(struct connection) + sizeof(struct farewell) + 2 * sizeof(uint32_t) +
+			   sizeof(struct wheel_node) + WORKER_CLIENT_ID_MAX) +
+	       2u * WORKER_SCRATCH_BYTES;
+}

@@ -1,0 +1,184 @@
+/* client.c - MQTT clients of the simulation, on a TCP stack of their own. */
+#include "dataplane/base/assert.h"
+#include "tests/sim/world_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct mqtt_limits limits = {MQTT_REMAINING_MAX, CLIENT_SCRATCH};
+
+struct client *client_new(struct world *w, const char *id, const struct client_events *events)
+{
+	ASSERT(w->client_count < WORLD_CLIENTS_MAX);
+	struct client *c = &w->clients[w->client_count++];
+
+	*c = (struct client){.world = w, .events = *events};
+	snprintf(c->id, sizeof(c->id), "%s", id);
+	return c;
+}
+
+void client_connect(struct client *c)
+{
+	struct world *w = c->world;
+
+	ASSERT(c->state == CLIENT_IDLE);
+	const enum err e = tcp_connect(w->tcp, w->config.address, (uint16_t)w->config.mqtt_port, 0,
+		(uint64_t)(c - w->clients), &c->tcp, w->now_us);
+	ASSERT(e == ERR_NONE);
+	c->state = CLIENT_CONNECTING;
+	c->payload_left = 0;
+}
+
+bool client_write(struct client *c, struct span bytes)
+{
+	if (c->state == CLIENT_IDLE || c->state == CLIENT_CONNECTING)
+		return false;
+	return tcp_send_room(c->world->tcp, c->tcp) >= bytes.size &&
+	       tcp_send(c->world->tcp, c->tcp, bytes);
+}
+
+static void greet(struct client *c)
+{
+	uint8_t packet[128];
+	struct writer w = writer_of(packet, sizeof(packet));
+	const struct mqtt_connect hello = {.version = MQTT_V4,
+		.clean_start = true,
+		.keepalive_s = 0, /* they do not ping */
+		.client_id = span_str(c->id)};
+
+	mqtt_encode_connect(&w, &hello);
+	ASSERT(!w.bad);
+	c->state = CLIENT_GREETING;
+	ASSERT(client_write(c, writer_span(&w)));
+}
+
+void client_subscribe(struct client *c, const char *filter)
+{
+	uint8_t packet[512];
+	struct writer w = writer_of(packet, sizeof(packet));
+	const struct mqtt_props none = {0};
+	const struct mqtt_filter f = {.filter = span_str(filter)};
+
+	mqtt_encode_subscribe(&w, MQTT_SUBSCRIBE, MQTT_V4, ++c->packet_id, &none, &f, 1);
+	ASSERT(!w.bad);
+	ASSERT(client_write(c, writer_span(&w)));
+}
+
+bool client_publish_header(struct client *c, const char *topic, uint32_t payload_size)
+{
+	uint8_t packet[512];
+	struct writer w = writer_of(packet, sizeof(packet));
+	const struct mqtt_publish p = {.topic = span_str(topic)};
+
+	mqtt_encode_publish(&w, MQTT_V4, &p, payload_size);
+	ASSERT(!w.bad);
+	return client_write(c, writer_span(&w));
+}
+
+bool client_publish(struct client *c, const char *topic, struct span payload)
+{
+	if (!client_live(c) || tcp_send_room(c->world->tcp, c->tcp) < payload.size + 512)
+		return false;
+	return client_publish_header(c, topic, (uint32_t)payload.size) && client_write(c, payload);
+}
+
+bool client_live(const struct client *c)
+{
+	return c->state == CLIENT_LIVE;
+}
+
+void client_abort(struct client *c)
+{
+	if (c->state != CLIENT_IDLE)
+		tcp_abort(c->world->tcp, c->tcp);
+}
+
+static void on_frame(struct client *c, const struct mqtt_frame *f)
+{
+	if (f->type == MQTT_CONNACK) {
+		struct mqtt_connack ack;
+		ASSERT(mqtt_decode_connack(f, MQTT_V4, &ack) == ERR_NONE);
+		if (ack.reason != 0)
+			return;
+		c->state = CLIENT_LIVE;
+		if (c->events.connected != NULL)
+			c->events.connected(c->events.owner, c);
+	} else if (f->type == MQTT_SUBACK) {
+		if (c->events.subscribed != NULL)
+			c->events.subscribed(c->events.owner, c);
+	} else if (f->type == MQTT_PUBLISH) {
+		struct mqtt_publish p;
+		ASSERT(mqtt_decode_publish(f, MQTT_V4, &p) == ERR_NONE);
+		ASSERT(p.topic.size < sizeof(c->topic));
+		memcpy(c->topic, p.topic.at, p.topic.size);
+		c->topic_size = p.topic.size;
+		c->payload_left = f->payload_size;
+		if (f->payload_size == 0 && c->events.message != NULL)
+			c->events.message(
+				c->events.owner, c, p.topic, (struct span){NULL, 0}, true);
+	}
+}
+
+static void consume(struct client *c, size_t n)
+{
+	tcp_recv_consume(c->world->tcp, c->tcp, n);
+}
+
+static void payload(struct client *c, struct span in)
+{
+	const size_t n = in.size < c->payload_left ? in.size : c->payload_left;
+
+	c->payload_left -= (uint32_t)n;
+	if (c->events.message != NULL)
+		c->events.message(c->events.owner, c, span_of(c->topic, c->topic_size),
+			span_of(in.at, n), c->payload_left == 0);
+	consume(c, n);
+}
+
+static void read_all(struct client *c)
+{
+	struct world *w = c->world;
+
+	while (c->state != CLIENT_IDLE) {
+		const struct span in = tcp_recv_peek(w->tcp, c->tcp);
+		if (in.size == 0)
+			return;
+		if (c->payload_left > 0) {
+			payload(c, in);
+			continue;
+		}
+		const size_t n = tcp_recv_copy(w->tcp, c->tcp, w->scratch, CLIENT_SCRATCH);
+		struct mqtt_frame f;
+		const struct decoded d = mqtt_decode(span_of(w->scratch, n), MQTT_V4, &limits, &f);
+		ASSERT(d.verdict != DECODE_BAD); /* the box speaks MQTT */
+		if (d.verdict == DECODE_MORE)
+			return;
+		on_frame(c, &f);
+		consume(c, d.used);
+	}
+}
+
+void client_on_event(struct world *w, const struct tcp_event *e)
+{
+	struct client *c = &w->clients[e->user];
+
+	switch (e->kind) {
+	case TCP_EVENT_CONNECTED:
+		greet(c);
+		break;
+	case TCP_EVENT_READABLE:
+		read_all(c);
+		if (c->state != CLIENT_IDLE && tcp_at_end(w->tcp, c->tcp))
+			tcp_close(w->tcp, c->tcp);
+		break;
+	case TCP_EVENT_CLOSED:
+		tcp_release(w->tcp, e->id);
+		c->state = CLIENT_IDLE;
+		if (c->events.closed != NULL)
+			c->events.closed(c->events.owner, c);
+		break;
+	case TCP_EVENT_ACCEPTED:
+	case TCP_EVENT_WRITABLE:
+		break;
+	}
+}
