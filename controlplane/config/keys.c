@@ -98,8 +98,9 @@ static enum err set_number(const struct config_key *key, const char *text, struc
 	};
 	char range[64], initial[32];
 	struct shm_config defaults;
-	uint64_t v;
+	uint64_t v = 0;
 
+	ASSERT(key->type < ARRAY_SIZE(wants));
 	config_range(key, range, sizeof(range));
 	if (!read_number(key, text, &v)) {
 		snprintf(why, why_size, "\"%.40s\" is not %s; %s", text, wants[key->type], range);
@@ -144,7 +145,7 @@ enum err config_set(const struct config_key *key, const char *text, struct shm_c
 			return ERR_CONFIG;
 		}
 		memset(field, 0, key->size);
-		memcpy(field, text, strlen(text));
+		snprintf(field, key->size, "%s", text);
 		return ERR_NONE;
 	case CONFIG_IMPAIR:
 		return impair_parse(text, &c->impair, why, why_size);
