@@ -87,6 +87,8 @@ size_t tcp_recv_available(const struct tcp *t, struct tcp_id id);
 size_t tcp_recv_copy(
 	const struct tcp *t, struct tcp_id id, void *to, size_t size); /* from the front */
 void tcp_recv_consume(struct tcp *t, struct tcp_id id, size_t size);
+/* The peer's FIN is in: no byte will follow those that are here. */
+bool tcp_recv_ended(const struct tcp *t, struct tcp_id id);
 bool tcp_at_end(const struct tcp *t, struct tcp_id id); /* FIN received and all bytes read */
 
 size_t tcp_send_room(const struct tcp *t, struct tcp_id id);

@@ -30,7 +30,8 @@ enum {
 
 struct process {
 	struct shm_map map;
-	struct shm_header *header; /* of our region */
+	struct shm_header *header;  /* of our region */
+	struct shm_header *counted; /* of the counters', for management, which sees only those */
 	struct box_conf conf;
 	struct driver *nic; /* the software NIC itself */
 	struct worker *worker;
@@ -81,6 +82,7 @@ static void attach(struct process *p, const char *spec)
 	p->header = (struct shm_header *)p->map.base[SHM_DP];
 	shm_region_start(p->map.base[SHM_DP], (uint32_t)getpid());
 	shm_region_start(p->map.base[SHM_DP_COUNTERS], (uint32_t)getpid());
+	p->counted = (struct shm_header *)p->map.base[SHM_DP_COUNTERS];
 	p->conf.counters = shm_counters(p->map.base[SHM_DP_COUNTERS], 0);
 	p->conf.link = (struct box_link){p->map.base[SHM_DP], p->map.view[SHM_CP], p->map.doorbell};
 }
@@ -218,7 +220,8 @@ static bool turn(struct process *p, uint64_t now_us)
 {
 	impair_now(p->conf.driver, now_us);
 	const bool busy = worker_turn(p->worker, now_us);
-	p->header->heartbeat_us = now_us;
+	shm_store(&p->header->heartbeat_us, now_us);
+	shm_store(&p->counted->heartbeat_us, now_us);
 	return busy;
 }
 
@@ -256,11 +259,17 @@ static void run(struct process *p)
 	}
 }
 
+static void tell_ready(struct process *p, uint32_t ready)
+{
+	__atomic_store_n(&p->header->ready, ready, __ATOMIC_RELEASE);
+	__atomic_store_n(&p->counted->ready, ready, __ATOMIC_RELEASE);
+}
+
 static void stop(struct process *p)
 {
 	const uint64_t patience = clock_us() + GOODBYE_US;
 
-	p->header->ready = 0;
+	tell_ready(p, 0);
 	worker_shutdown(p->worker, clock_us());
 	while (worker_connections(p->worker) > 0 && clock_us() < patience)
 		if (!turn(p, clock_us()))
@@ -306,7 +315,7 @@ int main(int argc, char **argv)
 	wait_for_config(&p);
 	start_eal(&p);
 	start_worker(&p);
-	p.header->ready = 1;
+	tell_ready(&p, 1);
 	run(&p);
 	stop(&p);
 	return 0;

@@ -1,5 +1,5 @@
 /* net_rig.c - see net_rig.h. */
-#include "dataplane/net/net_rig.h"
+#include "tests/unit/net_rig.h"
 
 #include "dataplane/base/assert.h"
 #include "tests/unit/eal.h"
@@ -68,6 +68,7 @@ struct rig *rig_open(uint64_t now_us)
 
 void rig_close(struct rig *r)
 {
+	net_check(r->net);
 	net_destroy(&r->net);
 	CU_ASSERT_PTR_NULL(r->net);
 	CU_ASSERT_EQUAL(rte_mempool_in_use_count(r->pool), 0);
