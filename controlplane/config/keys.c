@@ -104,7 +104,6 @@ static enum err set_number(const struct config_key *key, const char *text, struc
 	struct shm_config defaults;
 	uint64_t v = 0;
 
-	ASSERT(key->type < ARRAY_SIZE(wants));
 	config_range(key, range, sizeof(range));
 	if (!read_number(key, text, &v)) {
 		snprintf(why, why_size, "\"%.40s\" is not %s; %s", text, wanted(key->type), range);
