@@ -135,9 +135,10 @@ SCENES = {
     'old-data': (0, EST_SACK + data() + data(HUNDRED, BACK100) + data(S1000, BACK100) + app(READ_ALL)),
     'window-closes': (1, EST + data(S1000) * 3 + data(S1000) + seg(ACK, EDGE1) + app(READ, 10)
                       + app(READ_ALL) + data(S1000, EDGE_1)),
-    'held-runs-out': (2, EST_ALL + data(S1460, options=TS) * 40 + app(READ_ALL)),
+    'held-runs-out': (2, EST_ALL + data(S1460, options=TS) * 40 + app(READ_ALL)
+                      + data(S1000, options=TS) + app(READ_ALL)),
     'held-runs-out-at-fin': (2, EST + HOLD + data(S1460) * 36 + seg(FIN | PSH | ACK, size=S1460) + HOLD
-                             + app(READ_ALL)),
+                             + app(READ_ALL) + data(S1000) + app(READ_ALL)),
     'bulk': (0, EST + BULK + seg() * 3 + BULK + seg() * 6),
     'bulk-lent': (0, EST_ALL + app(LEND, 100) + app(WRITE, 3) + app(LEND, 60) + app(LEND, 2)
                   + app(WRITE, 40) + seg(options=TS) * 4),
