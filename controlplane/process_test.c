@@ -91,8 +91,12 @@ static void world_init(struct world *w)
 {
 	const char *program = getenv("CONTROLPLANE"), *why;
 
+	if (program == NULL)
+		exit(1); /* main has looked */
 	*w = (struct world){.pidfd = -1};
-	snprintf(w->bin, sizeof(w->bin), "%.*s", (int)(strrchr(program, '/') - program), program);
+	const char *slash = strrchr(program, '/');
+	CU_ASSERT_FATAL(slash != NULL);
+	snprintf(w->bin, sizeof(w->bin), "%.*s", (int)(slash - program), program);
 	snprintf(w->folder, sizeof(w->folder), "/tmp/process_test.XXXXXX");
 	CU_ASSERT_FATAL(mkdtemp(w->folder) != NULL);
 	snprintf(w->socket, sizeof(w->socket), "%s/sock", w->folder);

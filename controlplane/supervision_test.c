@@ -113,8 +113,10 @@ static void remove_children(const struct world *w)
 static pid_t start_launcher(const struct world *w)
 {
 	const char *program = getenv("LAUNCHER");
-	const pid_t pid = fork();
 
+	if (program == NULL)
+		return -1;
+	const pid_t pid = fork();
 	if (pid != 0)
 		return pid;
 	if (freopen("/dev/null", "w", stderr) == NULL)

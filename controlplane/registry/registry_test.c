@@ -265,7 +265,7 @@ static void client_ids_are_bounded_in_all(void)
 	struct registry *r = fresh(SESSIONS, BASE);
 	static uint8_t id[REGISTRY_ID_BYTES_MEAN * SESSIONS];
 	struct registry_connect c = {.connection = connection(1), .client_id = {id, sizeof(id)}};
-	struct registry_effect e;
+	struct registry_effect e = {.kind = REGISTRY_GRANT};
 
 	CU_ASSERT(registry_connect(r, &c, 0) && registry_next(r, 0, &e));
 	CU_ASSERT(e.grant.verdict == SHM_GRANTED);
@@ -287,7 +287,7 @@ static void assigned_ids_are_hexadecimal_and_differ(void)
 
 	for (uint32_t i = 0; i < 100; i++) {
 		struct registry_connect c = {.connection = connection(i)};
-		struct registry_effect e;
+		struct registry_effect e = {.kind = REGISTRY_GRANT};
 		CU_ASSERT(registry_connect(r, &c, 0) && registry_next(r, 0, &e));
 		CU_ASSERT_FATAL(e.grant.assigned_size == REGISTRY_ID_BYTES);
 		CU_ASSERT(memcmp(e.grant.assigned, "sb-", 3) == 0);
@@ -301,7 +301,7 @@ static void assigned_ids_are_hexadecimal_and_differ(void)
 	struct registry_connect c = {.worker = 1,
 		.connection = connection(1),
 		.client_id = {(const uint8_t *)seen[5], REGISTRY_ID_BYTES}};
-	struct registry_effect e;
+	struct registry_effect e = {.kind = REGISTRY_GRANT};
 	CU_ASSERT(registry_connect(r, &c, 0) && registry_next(r, 0, &e));
 	CU_ASSERT(e.kind == REGISTRY_REVOKE && e.revoke.connection.index == 5);
 	CU_ASSERT(e.revoke.err == ERR_MQTT_TAKEN_OVER);

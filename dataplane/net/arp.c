@@ -281,7 +281,7 @@ static void wait_for(struct net *n, struct rte_mbuf **packet, uint32_t index)
 
 	if (e->waiting_count == ARP_WAITING) {
 		net_put(n, &e->waiting[0], ERR_ARP_UNRESOLVED);
-		memmove(e->waiting, e->waiting + 1, (ARP_WAITING - 1) * sizeof(e->waiting[0]));
+		memmove(e->waiting, e->waiting + 1, (ARP_WAITING - 1) * sizeof(void *));
 		e->waiting_count--;
 		n->arp.waiting_all--;
 	}

@@ -189,5 +189,5 @@ void net_flush(struct net *n)
 	ASSERT(taken <= n->queued);
 	n->queued -= taken;
 	if (taken > 0)
-		memmove(n->queue, n->queue + taken, n->queued * sizeof(n->queue[0]));
+		memmove(n->queue, n->queue + taken, n->queued * sizeof(void *));
 }

@@ -311,11 +311,11 @@ static void order_is_kept(void)
 	open_world(MQTT_V4);
 	SAYS(0, "\x82\x06\0\1\0\1#\0");
 	clients[0].out_size = 0;
-	for (char i = 'a'; i <= 'z'; i++) {
-		const char packet[] = {0x30, 4, 0, 1, 't', i};
+	for (int i = 'a'; i <= 'z'; i++) {
+		const char packet[] = {0x30, 4, 0, 1, 't', (char)i};
 		says(&clients[1 + (i & 1)], packet, sizeof(packet));
 	}
-	for (char i = 'a'; i <= 'z'; i++)
+	for (int i = 'a'; i <= 'z'; i++)
 		CU_ASSERT_EQUAL(clients[0].out[6 * (i - 'a') + 5], i);
 	CU_ASSERT_EQUAL(clients[0].out_size, 6 * 26);
 	close_world();

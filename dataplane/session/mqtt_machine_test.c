@@ -20,7 +20,7 @@ static const struct {
 	{                                                                                          \
 		MQTT_ON_##e,                                                                       \
 		{                                                                                  \
-			MQTT_##t, 0, {(const uint8_t *)text, sizeof(text) - 1}, p                  \
+			MQTT_##t, 0, {(const uint8_t *)(text), sizeof(text) - 1}, p                \
 		}                                                                                  \
 	}
 	FRAME(CONNECT, CONNECT, 0, "\0\4MQTT\5\6\0\11\0\0\1c\0\0\1w\0\1x"),
