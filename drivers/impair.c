@@ -21,6 +21,7 @@ struct impair {
 	struct impair_settings settings;
 	struct rng rng[2];
 	struct path path[2];
+	struct path_frame *rings; /* of both paths */
 	uint64_t now_us;
 };
 
@@ -163,9 +164,9 @@ static void impair_close(struct driver *d)
 			rte_pktmbuf_free(m);
 			path_pop(&im->path[way]);
 		}
-		path_fini(&im->path[way]);
 	}
 	im->inner->ops->close(im->inner);
+	free(im->rings);
 	free(im);
 }
 
@@ -180,21 +181,21 @@ static const struct driver_ops impair_ops = {
 struct driver *impair_create(struct driver *inner, struct rte_mempool *copies, uint32_t held_max)
 {
 	struct impair *im = calloc(1, sizeof(*im));
+	struct path_frame *rings = calloc(2 * (size_t)held_max, sizeof(*rings));
 
 	ASSERT(inner->facts.queues == 1);
-	if (im == NULL)
+	ASSERT(held_max > 0);
+	if (im == NULL || rings == NULL) {
+		free(im);
+		free(rings);
 		return NULL;
+	}
 	im->driver = (struct driver){&impair_ops, inner->facts, inner->counters};
 	im->inner = inner;
 	im->copies = copies;
-	const bool rx = path_init(&im->path[RX], held_max);
-	const bool tx = path_init(&im->path[TX], held_max);
-	if (!rx || !tx) {
-		path_fini(&im->path[RX]);
-		path_fini(&im->path[TX]);
-		free(im);
-		return NULL;
-	}
+	im->rings = rings;
+	path_init(&im->path[RX], rings, held_max);
+	path_init(&im->path[TX], rings + held_max, held_max);
 	return &im->driver;
 }
 

@@ -3,21 +3,11 @@
 
 #include "dataplane/base/assert.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-bool path_init(struct path *p, uint32_t frames_max)
+void path_init(struct path *p, struct path_frame *ring, uint32_t frames_max)
 {
-	*p = (struct path){.size = frames_max};
-	p->ring = calloc(frames_max == 0 ? 1 : frames_max, sizeof(p->ring[0]));
-	return p->ring != NULL;
-}
-
-void path_fini(struct path *p)
-{
-	ASSERT(p->count == 0 && p->back_count == 0);
-	free(p->ring);
-	p->ring = NULL;
+	*p = (struct path){.ring = ring, .size = frames_max};
 }
 
 uint32_t path_room(const struct path *p)

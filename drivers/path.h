@@ -5,8 +5,6 @@
  * back until 1 to 3 later frames have gone in, but not (if none come) beyond its due time or
  * PATH_HOLD_US, whichever is later. Bounded: ask path_room before path_put. */
 #pragma once
-#include "dataplane/base/attr.h"
-
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -36,8 +34,8 @@ struct path {
 	struct path_back back[PATH_BACK]; /* oldest first */
 };
 
-MUST_USE bool path_init(struct path *p, uint32_t frames_max); /* false: no memory */
-void path_fini(struct path *p); /* frames still inside are the owner's: take them out first */
+/* `ring`: the caller's memory for frames_max frames; it may go once the path is empty. */
+void path_init(struct path *p, struct path_frame *ring, uint32_t frames_max);
 uint32_t path_room(const struct path *p);
 void path_put(struct path *p, void *frame, uint8_t overtakers, uint64_t now_us, uint64_t due_us);
 void *path_peek(struct path *p, uint64_t now_us); /* the next frame that is due; NULL */

@@ -1,4 +1,5 @@
 /* path_test.c - order and time of frames on one direction of a wire. */
+#include "dataplane/base/attr.h"
 #include "dataplane/base/rng.h"
 #include "drivers/path.h"
 #include "tests/unit/unit.h"
@@ -8,6 +9,7 @@
 
 enum { FRAMES_MAX = 16 };
 
+static struct path_frame ring[FRAMES_MAX];
 static uint8_t names[256]; /* frames: addresses of these */
 
 static void put(struct path *p, int name, uint8_t overtakers, uint64_t now_us, uint64_t due_us)
@@ -27,17 +29,11 @@ static const char *taken(struct path *p, uint64_t now_us)
 	return out;
 }
 
-static void close_path(struct path *p)
-{
-	taken(p, UINT64_MAX);
-	path_fini(p);
-}
-
 static void frames_come_out_when_due(void)
 {
 	struct path p;
 
-	CU_ASSERT_TRUE_FATAL(path_init(&p, FRAMES_MAX));
+	path_init(&p, ring, FRAMES_MAX);
 	CU_ASSERT_EQUAL(path_next_us(&p), UINT64_MAX);
 	put(&p, 'a', 0, 0, 10);
 	put(&p, 'b', 0, 5, 15);
@@ -47,14 +43,13 @@ static void frames_come_out_when_due(void)
 	CU_ASSERT_EQUAL(path_next_us(&p), 15);
 	CU_ASSERT_STRING_EQUAL(taken(&p, 1000), "b");
 	CU_ASSERT_EQUAL(path_next_us(&p), UINT64_MAX);
-	close_path(&p);
 }
 
 static void jitter_never_reorders(void)
 {
 	struct path p;
 
-	CU_ASSERT_TRUE_FATAL(path_init(&p, FRAMES_MAX));
+	path_init(&p, ring, FRAMES_MAX);
 	put(&p, 'a', 0, 0, 100);
 	put(&p, 'b', 0, 1, 50);
 	put(&p, 'c', 0, 2, 101);
@@ -66,7 +61,6 @@ static void jitter_never_reorders(void)
 	CU_ASSERT_STRING_EQUAL(taken(&p, 900), "e");
 	put(&p, 'f', 0, 300, 400); /* an empty wire keeps no memory of old delays */
 	CU_ASSERT_STRING_EQUAL(taken(&p, 400), "f");
-	close_path(&p);
 }
 
 static void held_frames_are_overtaken_as_told(void)
@@ -85,12 +79,11 @@ static void held_frames_are_overtaken_as_told(void)
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct path p;
-		CU_ASSERT_TRUE_FATAL(path_init(&p, FRAMES_MAX));
+		path_init(&p, ring, FRAMES_MAX);
 		for (int k = 0; k < 8; k++)
 			put(&p, 'a' + k, rows[i].overtakers[k], 5, 20);
 		CU_ASSERT_STRING_EQUAL(taken(&p, 19), "");
 		CU_ASSERT_STRING_EQUAL(taken(&p, 20), rows[i].order);
-		close_path(&p);
 	}
 }
 
@@ -98,7 +91,7 @@ static void a_held_frame_goes_when_nobody_comes(void)
 {
 	struct path p;
 
-	CU_ASSERT_TRUE_FATAL(path_init(&p, FRAMES_MAX));
+	path_init(&p, ring, FRAMES_MAX);
 	put(&p, 'a', 3, 0, 0);
 	CU_ASSERT_EQUAL(path_next_us(&p), PATH_HOLD_US);
 	put(&p, 'b', 0, 10, 10);
@@ -110,14 +103,13 @@ static void a_held_frame_goes_when_nobody_comes(void)
 	put(&p, 'd', 1, 60000, 60000);
 	put(&p, 'e', 0, 60000 + PATH_HOLD_US, 60000 + PATH_HOLD_US); /* too late to overtake */
 	CU_ASSERT_STRING_EQUAL(taken(&p, 80000), "de");
-	close_path(&p);
 }
 
 static void it_is_bounded(void)
 {
 	struct path p;
 
-	CU_ASSERT_TRUE_FATAL(path_init(&p, FRAMES_MAX));
+	path_init(&p, ring, FRAMES_MAX);
 	for (int round = 0; round < 5; round++) {
 		for (int k = 0; k < FRAMES_MAX; k++) {
 			CU_ASSERT_EQUAL(path_room(&p), FRAMES_MAX - (uint32_t)k);
@@ -129,7 +121,6 @@ static void it_is_bounded(void)
 	for (int k = 0; k < PATH_BACK + 1; k++) /* one more than can be held back keeps its place */
 		put(&p, 'a' + k, 3, 0, 0);
 	CU_ASSERT_STRING_EQUAL(taken(&p, 0), "i");
-	close_path(&p);
 }
 
 /* Whatever happens: each frame comes out once, none before it is due, none is overtaken by more
@@ -145,7 +136,7 @@ static void random_walks_keep_the_promises(void)
 	bool inside[256] = {false};
 	uint32_t next = 0;
 
-	CU_ASSERT_TRUE_FATAL(path_init(&p, FRAMES_MAX));
+	path_init(&p, ring, FRAMES_MAX);
 	for (int step = 0; step < 50000; step++) {
 		now_us += rng_below(&rng, 4) == 0 ? rng_below(&rng, 4000) : 0;
 		const uint8_t k = (uint8_t)next;
@@ -171,7 +162,6 @@ static void random_walks_keep_the_promises(void)
 				CU_ASSERT_TRUE(overtakers[i] > 0);
 	}
 	CU_ASSERT_TRUE(next > 10000);
-	close_path(&p);
 }
 
 static const struct unit_test tests[] = {

@@ -19,14 +19,15 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: signalbox-mgmt --shm SPEC --listen ADDRESS:PORT [--user NAME]\n"
+	"usage: signalbox-mgmt --shm SPEC --listen ADDRESS:PORT [--socket PATH] [--user NAME]\n"
 	"  --shm SPEC       regions from the launcher: dpc=FD:ro,cpc=FD:ro,launcher=FD:ro\n"
 	"  --listen A:P     where to serve, such as 127.0.0.1:8080 or [::1]:8080\n"
+	"  --socket PATH    the control plane's, for what only it knows\n"
 	"  --user NAME      who to become when started as root (nobody)\n"
 	"  --version        prints the version\n";
 
 struct options {
-	const char *shm, *listen, *user;
+	const char *shm, *listen, *user, *socket;
 };
 
 static struct monitor monitor; /* about 1 MB, for as long as the process lives */
@@ -61,6 +62,7 @@ static struct options read_options(int argc, char **argv)
 		{"shm", required_argument, NULL, 's'},
 		{"listen", required_argument, NULL, 'l'},
 		{"user", required_argument, NULL, 'u'},
+		{"socket", required_argument, NULL, 'c'},
 		{"version", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
@@ -72,6 +74,8 @@ static struct options read_options(int argc, char **argv)
 			o.shm = optarg;
 		} else if (c == 'l') {
 			o.listen = optarg;
+		} else if (c == 'c') {
+			o.socket = optarg;
 		} else if (c == 'u') {
 			o.user = optarg;
 		} else {
@@ -136,19 +140,24 @@ static void serve(struct server *s, int signals, int timer)
 		{.fd = server_fd(s), .events = POLLIN},
 		{.fd = timer, .events = POLLIN},
 		{.fd = signals, .events = POLLIN},
+		{.fd = -1, .events = POLLIN},
 	};
 
 	for (;;) {
 		uint64_t elapsed;
 
-		if (poll(fds, 3, server_wait_ms(s, 1000)) < 0 && errno != EINTR)
+		fds[3].fd = monitor.facts.fd;
+		if (poll(fds, 4, server_wait_ms(s, 1000)) < 0 && errno != EINTR)
 			die("poll", strerror(errno));
 		if (fds[2].revents != 0)
 			return;
+		if (fds[3].revents != 0)
+			facts_read(&monitor.facts, now_us());
 		/* One sample however many seconds a stopped process has missed. */
 		if (read(timer, &elapsed, sizeof(elapsed)) == sizeof(elapsed)) {
 			monitor_tick(&monitor, now_us(), wall_ms());
 			server_tick(s, now_us());
+			facts_tick(&monitor.facts);
 		}
 		server_turn(s, now_us(), wall_ms());
 	}
@@ -163,6 +172,8 @@ int main(int argc, char **argv)
 	if (shm_attach(o.shm, &map) != ERR_NONE)
 		die("--shm", map.why);
 	monitor_init(&monitor, &map, now_us(), wall_ms());
+	facts_init(&monitor.facts, o.socket);
+	facts_tick(&monitor.facts);
 	struct server *s = open_server(&o);
 	const int timer = open_timer();
 	if (!privileges_drop(o.user))
@@ -170,6 +181,7 @@ int main(int argc, char **argv)
 	fprintf(stderr, "signalbox-mgmt: serves at port %u of %s\n", server_port(s), o.listen);
 	serve(s, signals, timer);
 	server_close(s);
+	facts_fini(&monitor.facts);
 	shm_detach(&map);
 	return 0;
 }

@@ -20,8 +20,15 @@ open_log() {
 	fi
 }
 
-# The end of what this run has logged.
-log_tail() { tail -c "+$((log_start + 1))" "$log" 2>/dev/null | tail -n 20 >&2 || true; }
+this_log() { tail -c "+$((log_start + 1))" "$log" 2>/dev/null || true; }
+
+# How this run's log begins and ends: the cause tends to be first, the consequence last.
+log_tail() {
+	this_log | awk '{ line[NR] = $0 }
+		END { for (i = 1; i <= NR; i++) {
+			if (i <= 12 || i > NR - 8) print line[i]
+			else if (i == 13) print "[" NR - 20 " lines]" } }' >&2
+}
 
 # The launcher looks for the others in one folder; the build leaves each in its own.
 gather_programs() {
@@ -74,6 +81,11 @@ wait_ready() {
 		if ! box_runs; then
 			log_tail
 			fail 1 "the box ended before it was ready; its log: $log"
+		fi
+		# It refused what it was given, and will again.
+		if this_log | grep -q 'exited with code 2$'; then
+			log_tail
+			fail 1 "the box cannot start like this; its log: $log"
 		fi
 		sleep 0.1
 	done

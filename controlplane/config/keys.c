@@ -85,24 +85,28 @@ static bool read_number(const struct config_key *key, const char *text, uint64_t
 	return false;
 }
 
+static const char *wanted(enum config_type type)
+{
+	if (type == CONFIG_COUNT)
+		return "a whole number";
+	if (type == CONFIG_SIZE)
+		return "a size: a whole number of bytes, or with KiB, MiB or GiB behind it";
+	if (type == CONFIG_DURATION)
+		return "a time: a whole number with us, ms, s, min or h behind it";
+	ASSERT(type == CONFIG_SECONDS);
+	return "a time in whole seconds: a whole number with s, min or h behind it";
+}
+
 static enum err set_number(const struct config_key *key, const char *text, struct shm_config *c,
 	char *why, size_t why_size)
 {
-	static const char *const wants[] = {
-		[CONFIG_COUNT] = "a whole number",
-		[CONFIG_SIZE] =
-			"a size: a whole number of bytes, or with KiB, MiB or GiB behind it",
-		[CONFIG_DURATION] = "a time: a whole number with us, ms, s, min or h behind it",
-		[CONFIG_SECONDS] =
-			"a time in whole seconds: a whole number with s, min or h behind it",
-	};
 	char range[64], initial[32];
 	struct shm_config defaults;
-	uint64_t v;
+	uint64_t v = 0;
 
 	config_range(key, range, sizeof(range));
 	if (!read_number(key, text, &v)) {
-		snprintf(why, why_size, "\"%.40s\" is not %s; %s", text, wants[key->type], range);
+		snprintf(why, why_size, "\"%.40s\" is not %s; %s", text, wanted(key->type), range);
 		return ERR_CONFIG;
 	}
 	if (v < key->min || v > key->max) {
@@ -144,7 +148,7 @@ enum err config_set(const struct config_key *key, const char *text, struct shm_c
 			return ERR_CONFIG;
 		}
 		memset(field, 0, key->size);
-		memcpy(field, text, strlen(text));
+		snprintf(field, key->size, "%s", text);
 		return ERR_NONE;
 	case CONFIG_IMPAIR:
 		return impair_parse(text, &c->impair, why, why_size);

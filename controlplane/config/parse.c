@@ -36,6 +36,7 @@ static void complain(struct parser *p, yaml_mark_t at, const char *format, ...)
 	const int n = snprintf(
 		text, CONFIG_ERROR_BYTES, "%.100s:%zu:%zu: ", p->name, at.line + 1, at.column + 1);
 	va_start(args, format);
+	/* va_start is above: NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
 	vsnprintf(text + n, (size_t)(CONFIG_ERROR_BYTES - n), format, args);
 	va_end(args);
 }

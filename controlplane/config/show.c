@@ -17,6 +17,7 @@ PRINTF(2, 3) static void say(struct text *t, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
+	/* va_start is above: NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
 	const int n = vsnprintf(t->size == 0 ? NULL : t->out + at, t->size - at, format, args);
 	va_end(args);
 	t->used += n > 0 ? (size_t)n : 0;

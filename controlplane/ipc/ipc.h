@@ -1,22 +1,16 @@
 /* ipc.h - what the control plane is asked over its local socket, and what it answers.
  *
- * A UNIX socket (SOCK_SEQPACKET, mode 0600): one message is one packet, so
- * there is nothing to reassemble. Every message starts with struct ipc_header
- * and says its own size and version; both sides check both, and every length,
- * before they believe a field. Fields are in the machine's own order: the
- * socket does not leave it.
+ * A UNIX socket (SOCK_SEQPACKET, mode 0600): one message is one packet. Each
+ * starts with struct ipc_header and says its size and version; both sides check
+ * these, and every length. Fields are in the machine's order: it stays there.
  *
  *	request                                reply
  *	GET_FACTS                              FACTS: struct ipc_facts
  *	SET_IMPAIR text (impair.h)             DONE, or REFUSED with a text for people
  *	LIST_SESSIONS struct ipc_list          SESSIONS: struct ipc_page and its sessions
  *
- * Anything else is REFUSED. Pure: no sockets here, see client.h and server.h.
- * Management and signalbox-ctl include this. */
+ * Anything else is REFUSED. Pure: sockets are in client.h and server.h. */
 #pragma once
-#include "dataplane/base/attr.h"
-#include "dataplane/base/err.h"
-#include "dataplane/base/span.h"
 #include "dataplane/shm/config.h"
 
 #define IPC_MAGIC 0x69626773u /* "sgbi" */

@@ -202,6 +202,15 @@ static void malformed_replies_are_refused(void)
 		memcpy(message + sizeof(struct ipc_header), &counts[i], 4);
 		CU_ASSERT(ipc_decode_reply(span_of(message, size), &out) == ERR_IPC);
 	}
+	/* More sessions than there is room for, and a size that says the same. */
+	struct ipc_header header;
+	const uint32_t many = IPC_SESSIONS_MAX + 1;
+	memcpy(&header, message, sizeof(header));
+	header.size = (uint32_t)(sizeof(header) + sizeof(struct ipc_page) +
+				 many * sizeof(struct ipc_session));
+	memcpy(message, &header, sizeof(header));
+	memcpy(message + sizeof(header), &many, sizeof(many));
+	CU_ASSERT(ipc_decode_reply(span_of(message, header.size), &out) == ERR_IPC);
 	reply.type = IPC_FACTS;
 	memset(&reply.facts, 0xff, sizeof(reply.facts));
 	size = ipc_encode_reply(&reply, message);

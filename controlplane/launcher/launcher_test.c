@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
@@ -46,14 +45,15 @@ static int be_child(int argc, char **argv)
 
 static const char *own_name(const char **folder)
 {
-	static char path[PATH_MAX], copy[PATH_MAX];
+	static char path[PATH_MAX];
 	const ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
 
 	CU_ASSERT_FATAL(n > 0);
 	path[n] = '\0';
-	memcpy(copy, path, sizeof(copy));
-	*folder = dirname(copy);
-	return basename(path);
+	char *slash = strrchr(path, '/');
+	*slash = '\0';
+	*folder = path;
+	return slash + 1;
 }
 
 static struct child self(const char **folder)

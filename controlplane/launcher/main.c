@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <libgen.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -310,7 +309,8 @@ static const char *own_folder(void)
 	if (n <= 0)
 		fail("/proc/self/exe", strerror(errno));
 	path[n] = '\0';
-	return dirname(path);
+	*strrchr(path, '/') = '\0'; /* the kernel's answer is absolute */
+	return path;
 }
 
 static void watch_signals(struct launcher *l)

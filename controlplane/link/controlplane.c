@@ -62,6 +62,16 @@ static void beat(struct controlplane *cp, uint64_t now_us)
 	shm_store(&cp->counters->heartbeat_us, now_us);
 }
 
+/* An impairment that was set while the box runs outlives us: our restart changes no traffic. */
+static void keep_impairment(struct controlplane *cp)
+{
+	struct shm_config before;
+	uint64_t sequence;
+
+	if (shm_config_read(cp->page, &before, &sequence))
+		cp->config.impair = before.impair;
+}
+
 struct controlplane *controlplane_create(const struct controlplane_conf *conf, uint64_t now_us)
 {
 	ASSERT(conf->workers >= 1 && conf->workers <= SHM_WORKERS_MAX);
@@ -77,6 +87,7 @@ struct controlplane *controlplane_create(const struct controlplane_conf *conf, u
 	cp->workers = conf->workers;
 	cp->config = *conf->config;
 	cp->config.workers = conf->workers;
+	keep_impairment(cp);
 	cp->started_us = now_us;
 	cp->generation = shm_load(&cp->header->generation) + 1;
 	cp->registry = registry_for(cp, conf);

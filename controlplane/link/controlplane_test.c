@@ -256,6 +256,22 @@ static void a_new_dataplane_has_no_connections(void)
 	world_fini(&w);
 }
 
+/* A CONNECT of the dead, in a ring that is read late, takes nothing over. */
+static void the_dead_take_nothing_over(void)
+{
+	struct world w;
+
+	world_init(&w);
+	CU_ASSERT(send_connect(&w, 1, 1, "a", 0, 0));
+	start_workers(&w);
+	CU_ASSERT(send_connect(&w, 0, 1, "a", 0, 0));
+	turn(&w);
+	granted(&w, 0, 1);
+	CU_ASSERT(next_event(&w, 0).type == 0);
+	CU_ASSERT(next_event(&w, 1).type == 0);
+	world_fini(&w);
+}
+
 static void a_new_dataplane_is_noticed_without_a_word(void)
 {
 	struct world w;
@@ -431,6 +447,10 @@ static void an_impairment_is_published(void)
 	controlplane_impair(w.control, &impair);
 	CU_ASSERT(shm_config_read(shm_config_page_const(w.cp), &config, &after));
 	CU_ASSERT(after > before && config.impair.loss_ppm == 50000 && config.mtu == 1500);
+	w.config.mtu = 1400;
+	start_control(&w); /* what was set stays; the rest is the new one's */
+	CU_ASSERT(shm_config_read(shm_config_page_const(w.cp), &config, &before));
+	CU_ASSERT(before > after && config.impair.loss_ppm == 50000 && config.mtu == 1400);
 	world_fini(&w);
 }
 
@@ -605,6 +625,7 @@ static const struct unit_test tests[] = {
 	{"a_takeover_crosses_workers", a_takeover_crosses_workers},
 	{"a_slow_close_delays_only_so_long", a_slow_close_delays_only_so_long},
 	{"a_new_dataplane_has_no_connections", a_new_dataplane_has_no_connections},
+	{"the_dead_take_nothing_over", the_dead_take_nothing_over},
 	{"a_new_dataplane_is_noticed_without_a_word", a_new_dataplane_is_noticed_without_a_word},
 	{"a_new_control_plane_is_told_who_is_live", a_new_control_plane_is_told_who_is_live},
 	{"a_full_event_ring_loses_nothing", a_full_event_ring_loses_nothing},

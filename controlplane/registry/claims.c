@@ -17,7 +17,7 @@ static uint32_t buckets_for(uint32_t count)
 	return n;
 }
 
-static uint32_t *buckets_new(uint32_t count, uint32_t *mask)
+static uint32_t *buckets_create(uint32_t count, uint32_t *mask)
 {
 	const uint32_t n = buckets_for(count);
 	uint32_t *buckets = malloc(n * sizeof(*buckets));
@@ -28,7 +28,7 @@ static uint32_t *buckets_new(uint32_t count, uint32_t *mask)
 	return buckets;
 }
 
-static bool chain_init(struct chain *c, uint32_t count)
+static bool chain_create(struct chain *c, uint32_t count)
 {
 	*c = (struct chain){.first = POOL_NONE, .last = POOL_NONE};
 	c->links = malloc(count * sizeof(*c->links));
@@ -38,16 +38,16 @@ static bool chain_init(struct chain *c, uint32_t count)
 }
 
 /* A claim is of one worker, so the workers' chains of a kind share one array of links. */
-static bool chains_init(struct chain *chains, uint32_t count)
+static bool chains_create(struct chain *chains, uint32_t count)
 {
-	if (!chain_init(&chains[0], count))
+	if (!chain_create(&chains[0], count))
 		return false;
 	for (uint32_t w = 1; w < SHM_WORKERS_MAX; w++)
 		chains[w] = chains[0];
 	return true;
 }
 
-bool registry_memory_init(struct registry *r)
+bool registry_memory_create(struct registry *r)
 {
 	const uint32_t sessions = r->conf.sessions_max;
 	/* For each session one who holds and one who waits, and the refusals on their way. */
@@ -56,18 +56,18 @@ bool registry_memory_init(struct registry *r)
 	r->memory[0] = malloc(pool_bytes(sessions, sizeof(struct session)));
 	r->memory[1] = malloc(pool_bytes(claims, sizeof(struct claim)));
 	r->session_used = calloc(sessions, sizeof(*r->session_used));
-	r->session_buckets = buckets_new(sessions, &r->session_mask);
-	r->claim_buckets = buckets_new(claims, &r->claim_mask);
+	r->session_buckets = buckets_create(sessions, &r->session_mask);
+	r->claim_buckets = buckets_create(claims, &r->claim_mask);
 	if (r->memory[0] == NULL || r->memory[1] == NULL || r->session_used == NULL ||
 		r->session_buckets == NULL || r->claim_buckets == NULL)
 		return false;
 	pool_init(&r->sessions, r->memory[0], sessions, sizeof(struct session));
 	pool_init(&r->claims, r->memory[1], claims, sizeof(struct claim));
-	return chain_init(&r->waiting, claims) && chains_init(r->due, claims) &&
-	       chains_init(r->of, claims);
+	return chain_create(&r->waiting, claims) && chains_create(r->due, claims) &&
+	       chains_create(r->of, claims);
 }
 
-void registry_memory_fini(struct registry *r)
+void registry_memory_destroy(struct registry *r)
 {
 	for (uint32_t i = 0; r->session_used != NULL && i < r->sessions.count; i++)
 		if (r->session_used[i])
@@ -103,7 +103,7 @@ uint32_t session_find(const struct registry *r, struct span client_id)
 	return i;
 }
 
-uint32_t session_new(struct registry *r, struct span client_id)
+uint32_t session_create(struct registry *r, struct span client_id)
 {
 	const size_t bytes_max = (size_t)r->conf.sessions_max * REGISTRY_ID_BYTES_MEAN;
 

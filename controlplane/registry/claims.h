@@ -63,8 +63,8 @@ struct registry {
 	void *memory[2];    /* of the pools */
 };
 
-MUST_USE bool registry_memory_init(struct registry *r);
-void registry_memory_fini(struct registry *r);
+MUST_USE bool registry_memory_create(struct registry *r);
+void registry_memory_destroy(struct registry *r);
 
 static inline struct claim *claim_at(const struct registry *r, uint32_t index)
 {
@@ -78,7 +78,7 @@ static inline struct session *session_at(const struct registry *r, uint32_t inde
 
 /* POOL_NONE: not found, or no room. */
 uint32_t session_find(const struct registry *r, struct span client_id);
-uint32_t session_new(struct registry *r, struct span client_id);
+uint32_t session_create(struct registry *r, struct span client_id);
 void session_free(struct registry *r, uint32_t index);
 uint32_t claim_find(const struct registry *r, uint32_t worker, struct shm_connection connection);
 uint32_t claim_new(struct registry *r, uint32_t worker, struct shm_connection connection);

@@ -28,7 +28,7 @@ struct registry *registry_create(const struct registry_conf *conf)
 		return NULL;
 	r->conf = *conf;
 	r->epoch = conf->epoch_base;
-	if (!registry_memory_init(r))
+	if (!registry_memory_create(r))
 		registry_destroy(&r);
 	return r;
 }
@@ -36,7 +36,7 @@ struct registry *registry_create(const struct registry_conf *conf)
 void registry_destroy(struct registry **r)
 {
 	if (*r != NULL)
-		registry_memory_fini(*r);
+		registry_memory_destroy(*r);
 	free(*r);
 	*r = NULL;
 }
@@ -189,7 +189,7 @@ static void admit(struct registry *r, uint32_t index, struct span client_id, uin
 		wait_behind(r, found, index, now_us);
 		return;
 	}
-	const uint32_t session = session_new(r, client_id);
+	const uint32_t session = session_create(r, client_id);
 	if (session == POOL_NONE) {
 		refuse(r, index, SHM_REFUSED_BUSY);
 		return;
@@ -259,7 +259,7 @@ static void connect_live(struct registry *r, uint32_t index, const struct regist
 	}
 	session = session_find(r, c->client_id);
 	if (session == POOL_NONE) {
-		session = session_new(r, c->client_id);
+		session = session_create(r, c->client_id);
 		if (session == POOL_NONE) {
 			turn_out(r, index, ERR_MQTT_SERVER_BUSY);
 			return;

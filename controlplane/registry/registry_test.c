@@ -215,6 +215,24 @@ static void generations_of_a_connection_are_told_apart(void)
 	registry_destroy(&r);
 }
 
+/* Enough of them for some to meet in one bucket of the table. */
+static void workers_number_their_connections_alike(void)
+{
+	struct registry *r = fresh(SESSIONS, BASE);
+	struct registry_effect e;
+
+	for (uint32_t i = 0; i < 10000; i++) {
+		const struct registry_connect c = {
+			.connection = connection(i), .client_id = span_str("a")};
+		CU_ASSERT(registry_connect(r, &c, 0) && registry_next(r, 0, &e));
+		registry_closed(r, 1, connection(i));
+		CU_ASSERT(registry_count(r) == 1);
+		registry_closed(r, 0, connection(i));
+		CU_ASSERT(registry_count(r) == 0);
+	}
+	registry_destroy(&r);
+}
+
 static void untaken_refusals_push_back(void)
 {
 	struct registry *r = fresh(1, BASE);
@@ -247,7 +265,7 @@ static void client_ids_are_bounded_in_all(void)
 	struct registry *r = fresh(SESSIONS, BASE);
 	static uint8_t id[REGISTRY_ID_BYTES_MEAN * SESSIONS];
 	struct registry_connect c = {.connection = connection(1), .client_id = {id, sizeof(id)}};
-	struct registry_effect e;
+	struct registry_effect e = {.kind = REGISTRY_GRANT};
 
 	CU_ASSERT(registry_connect(r, &c, 0) && registry_next(r, 0, &e));
 	CU_ASSERT(e.grant.verdict == SHM_GRANTED);
@@ -269,7 +287,7 @@ static void assigned_ids_are_hexadecimal_and_differ(void)
 
 	for (uint32_t i = 0; i < 100; i++) {
 		struct registry_connect c = {.connection = connection(i)};
-		struct registry_effect e;
+		struct registry_effect e = {.kind = REGISTRY_GRANT};
 		CU_ASSERT(registry_connect(r, &c, 0) && registry_next(r, 0, &e));
 		CU_ASSERT_FATAL(e.grant.assigned_size == REGISTRY_ID_BYTES);
 		CU_ASSERT(memcmp(e.grant.assigned, "sb-", 3) == 0);
@@ -283,7 +301,7 @@ static void assigned_ids_are_hexadecimal_and_differ(void)
 	struct registry_connect c = {.worker = 1,
 		.connection = connection(1),
 		.client_id = {(const uint8_t *)seen[5], REGISTRY_ID_BYTES}};
-	struct registry_effect e;
+	struct registry_effect e = {.kind = REGISTRY_GRANT};
 	CU_ASSERT(registry_connect(r, &c, 0) && registry_next(r, 0, &e));
 	CU_ASSERT(e.kind == REGISTRY_REVOKE && e.revoke.connection.index == 5);
 	CU_ASSERT(e.revoke.err == ERR_MQTT_TAKEN_OVER);
@@ -493,6 +511,7 @@ static const struct unit_test tests[] = {
 	{"a_grant_that_was_not_taken_precedes_its_revoke",
 		a_grant_that_was_not_taken_precedes_its_revoke},
 	{"generations_of_a_connection_are_told_apart", generations_of_a_connection_are_told_apart},
+	{"workers_number_their_connections_alike", workers_number_their_connections_alike},
 	{"untaken_refusals_push_back", untaken_refusals_push_back},
 	{"client_ids_are_bounded_in_all", client_ids_are_bounded_in_all},
 	{"assigned_ids_are_hexadecimal_and_differ", assigned_ids_are_hexadecimal_and_differ},

@@ -245,6 +245,8 @@ static const struct judged judged[] = {
 		ERR_FRAME_TOO_BIG},
 	{"past the packet, though bytes are here", "30 04 00 01 'a' 80 00 00", MQTT_V5,
 		{1 << 20, 4096}, 0, ERR_TRUNCATED},
+	{"the next packet is not asked", "30 04 00 01 'a' 80 80 80 80", MQTT_V5, {1 << 20, 4096}, 0,
+		ERR_TRUNCATED},
 	{"property length without end", "30 20 00 01 'a' 80 80 80 80 01", MQTT_V5, {1 << 20, 4096},
 		0, ERR_LENGTH_ENCODING},
 };
@@ -263,6 +265,44 @@ static void lengths_are_judged_before_they_are_waited_for(void)
 	}
 }
 
+/* 1.5.5, table 1-1: both sides of each edge, in the length of a PUBLISH with topic "a". */
+static void a_length_takes_the_bytes_it_needs(void)
+{
+	static const struct {
+		uint32_t remaining;
+		const char *hex;
+	} rows[] = {
+		{127, "30 7f"},
+		{128, "30 80 01"},
+		{16383, "30 ff 7f"},
+		{16384, "30 80 80 01"},
+		{2097151, "30 ff ff 7f"},
+		{2097152, "30 80 80 80 01"},
+		{268435455, "30 ff ff ff 7f"},
+	};
+	static const struct mqtt_limits none = {UINT32_MAX, UINT32_MAX};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		uint8_t bytes[16], expected[16];
+		struct writer w = writer_of(bytes, sizeof(bytes));
+		const struct mqtt_publish p = {.topic = span_str("a")};
+		const struct span head = hex_read(rows[i].hex, expected, sizeof(expected));
+		struct mqtt_frame f = {0};
+
+		mqtt_encode_publish(&w, MQTT_V4, &p, rows[i].remaining - 3);
+		CU_ASSERT_FATAL(!w.bad);
+		CU_ASSERT(span_equal(span_of(bytes, writer_used(&w) - 3), head));
+		CU_ASSERT_EQUAL(
+			mqtt_decode(writer_span(&w), MQTT_V4, &none, &f).verdict, DECODE_DONE);
+		CU_ASSERT_EQUAL(f.payload_size, rows[i].remaining - 3);
+
+		w = writer_of(bytes, writer_used(&w) - 1);
+		mqtt_encode_publish(&w, MQTT_V4, &p, rows[i].remaining - 3);
+		CU_ASSERT(w.bad);
+		CU_ASSERT_EQUAL(writer_used(&w), 0);
+	}
+}
+
 static const struct unit_test tests[] = {
 	{"a_prefix_asks_for_more", a_prefix_asks_for_more},
 	{"a_header_is_enough_for_a_publish", a_header_is_enough_for_a_publish},
@@ -271,6 +311,7 @@ static const struct unit_test tests[] = {
 	{"a_row_of_packets_is_each_of_them", a_row_of_packets_is_each_of_them},
 	{"waiting_for_need_takes_few_steps", waiting_for_need_takes_few_steps},
 	{"the_first_byte_is_judged_alone", the_first_byte_is_judged_alone},
+	{"a_length_takes_the_bytes_it_needs", a_length_takes_the_bytes_it_needs},
 	{"lengths_are_judged_before_they_are_waited_for",
 		lengths_are_judged_before_they_are_waited_for},
 };

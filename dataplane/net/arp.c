@@ -63,6 +63,39 @@ void arp_fini(struct net *n)
 	ASSERT(n->arp.waiting_all == 0);
 }
 
+static void check_neighbour(const struct arp *a, uint32_t i)
+{
+	const struct neighbour *e = &a->neighbour[i];
+
+	ASSERT(e->state != NEIGHBOUR_FREE);
+	ASSERT(wheel_is_armed(&a->wheel, i));
+	ASSERT(e->waiting_count <= ARP_WAITING);
+	ASSERT(e->waiting_count == 0 || e->state == NEIGHBOUR_ASKED);
+	ASSERT(e->tries <= ARP_TRIES);
+	ASSERT(i / ARP_WAYS == set_of(a->address[i]) / ARP_WAYS);
+	ASSERT(find(a, a->address[i]) == i); /* once only */
+}
+
+void arp_check(const struct net *n)
+{
+	const struct arp *a = &n->arp;
+	uint32_t waiting = 0;
+	uint32_t used = 0;
+
+	for (uint32_t i = 0; i < NET_NEIGHBOURS; i++) {
+		if (a->address[i] == 0) {
+			ASSERT(a->neighbour[i].state == NEIGHBOUR_FREE);
+			continue;
+		}
+		check_neighbour(a, i);
+		waiting += a->neighbour[i].waiting_count;
+		used++;
+	}
+	ASSERT(used == a->wheel.armed); /* so nothing free is armed */
+	ASSERT(waiting == a->waiting_all);
+	ASSERT(waiting <= ARP_WAITING_ALL);
+}
+
 static bool longer_unused(const struct neighbour *a, const struct neighbour *b)
 {
 	if (a->used_us != b->used_us)
@@ -248,7 +281,7 @@ static void wait_for(struct net *n, struct rte_mbuf **packet, uint32_t index)
 
 	if (e->waiting_count == ARP_WAITING) {
 		net_put(n, &e->waiting[0], ERR_ARP_UNRESOLVED);
-		memmove(e->waiting, e->waiting + 1, (ARP_WAITING - 1) * sizeof(e->waiting[0]));
+		memmove(e->waiting, e->waiting + 1, (ARP_WAITING - 1) * sizeof(void *));
 		e->waiting_count--;
 		n->arp.waiting_all--;
 	}

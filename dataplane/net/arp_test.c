@@ -1,6 +1,6 @@
 /* arp_test.c - neighbours: what is answered, learnt, asked, kept waiting, forgotten and bounded. */
 #include "dataplane/net/net_internal.h"
-#include "dataplane/net/net_rig.h"
+#include "tests/unit/net_rig.h"
 #include "tests/unit/unit.h"
 
 #include <rte_mempool.h>

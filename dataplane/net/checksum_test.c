@@ -1,7 +1,7 @@
 /* checksum_test.c - the Internet checksum against its definition, over memory and chains. */
 #include "dataplane/base/rng.h"
-#include "dataplane/net/net_rig.h"
 #include "tests/unit/eal.h"
+#include "tests/unit/net_rig.h"
 #include "tests/unit/unit.h"
 
 #include <stdlib.h>

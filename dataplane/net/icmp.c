@@ -14,27 +14,26 @@ enum {
 	ICMP_TIME_EXCEEDED = 11,
 	ICMP_PARAMETER = 12,
 	ICMP_QUOTE_MIN = 20 + 8, /* RFC 792: the header and 64 bits of what was refused */
-	TOKEN_US = 1000 * 1000 / ICMP_PER_SECOND,
 };
 
 void icmp_init(struct net *n, uint64_t now_us)
 {
-	n->icmp_tokens_us = (uint64_t)ICMP_BURST * TOKEN_US;
+	n->icmp_tokens_us = (uint64_t)ICMP_BURST * ICMP_TOKEN_US;
 	n->icmp_filled_us = now_us;
 }
 
 static bool take_token(struct net *n, uint64_t now_us)
 {
-	const uint64_t full = (uint64_t)ICMP_BURST * TOKEN_US;
+	const uint64_t full = (uint64_t)ICMP_BURST * ICMP_TOKEN_US;
 
 	if (now_us > n->icmp_filled_us) {
 		const uint64_t passed = RTE_MIN(now_us - n->icmp_filled_us, full);
 		n->icmp_tokens_us = RTE_MIN(n->icmp_tokens_us + passed, full);
 		n->icmp_filled_us = now_us;
 	}
-	if (n->icmp_tokens_us < TOKEN_US)
+	if (n->icmp_tokens_us < ICMP_TOKEN_US)
 		return false;
-	n->icmp_tokens_us -= TOKEN_US;
+	n->icmp_tokens_us -= ICMP_TOKEN_US;
 	return true;
 }
 

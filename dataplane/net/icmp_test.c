@@ -1,7 +1,7 @@
 /* icmp_test.c - echo is answered byte for byte and within a rate; the rest is checked and counted.
  */
 #include "dataplane/base/assert.h"
-#include "dataplane/net/net_rig.h"
+#include "tests/unit/net_rig.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
@@ -167,8 +167,8 @@ static void replies_keep_to_a_rate(void)
 		{100, 5, 1},            /* one in 100 us */
 		{50100, 2000, 500},     /* 50 ms of them */
 		{10000000, 1500, 1000}, /* a long rest saves no more than a burst */
-		{10000000, 5, 0},       /* */
-		{9000000, 5, 0},        /* time that goes back gives nothing */
+		{10000000, 5, 0},
+		{9000000, 5, 0}, /* time that goes back gives nothing */
 		{UINT64_MAX / 2, 1001, 1000},
 	};
 	struct rig *r = open_with_peer(0);

@@ -3,7 +3,7 @@
  * Each row runs whole, cut at each header's end, and byte by byte: how a driver splits a frame
  * must not change what is decided. */
 #include "dataplane/base/assert.h"
-#include "dataplane/net/net_rig.h"
+#include "tests/unit/net_rig.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>

@@ -33,6 +33,15 @@ void net_destroy(struct net **n)
 	*n = NULL;
 }
 
+void net_check(const struct net *n)
+{
+	ASSERT(n->queued <= NET_TX_QUEUE);
+	for (uint32_t i = 0; i < n->queued; i++)
+		ASSERT(n->queue[i] != NULL && rte_mbuf_refcnt_read(n->queue[i]) == 1);
+	ASSERT(n->icmp_tokens_us <= (uint64_t)ICMP_BURST * ICMP_TOKEN_US);
+	arp_check(n);
+}
+
 void net_put(struct net *n, struct rte_mbuf **packet, enum err why)
 {
 	counter_err(n->conf.counters, why);
@@ -180,5 +189,5 @@ void net_flush(struct net *n)
 	ASSERT(taken <= n->queued);
 	n->queued -= taken;
 	if (taken > 0)
-		memmove(n->queue, n->queue + taken, n->queued * sizeof(n->queue[0]));
+		memmove(n->queue, n->queue + taken, n->queued * sizeof(void *));
 }

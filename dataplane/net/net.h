@@ -68,6 +68,7 @@ void net_ipv4_tx(struct net *n, struct rte_mbuf **packet, rte_be32_t src, rte_be
 void net_flush(struct net *n);
 void net_poll_timers(struct net *n, uint64_t now_us); /* ARP retries and ageing */
 uint64_t net_next_us(const struct net *n); /* when it wants net_poll_timers; UINT64_MAX */
+void net_check(const struct net *n);       /* asserts the invariants; slow */
 
 /* Internet checksum (RFC 1071), over bytes or over a chain from `offset`, added to `sum`. Partial
  * sums are at most 0xffff; those of parts of even size may be added to each other plainly. */

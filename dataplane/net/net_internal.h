@@ -1,15 +1,13 @@
-/* net_internal.h - what the files of dataplane/net share: headers as they lie on the wire, limits,
- * and the state of a port. Not for other folders: they include net.h. */
+/* net_internal.h - what the files of dataplane/net share: limits, and the state of a port.
+ *
+ * Not for other folders: they include net.h. */
 #pragma once
 #include "dataplane/base/assert.h"
-#include "dataplane/base/span.h"
 #include "dataplane/base/wheel.h"
+#include "dataplane/net/headers.h"
 #include "dataplane/net/net.h"
 
 enum {
-	ETH_TYPE_IPV4 = 0x0800,
-	ETH_TYPE_ARP = 0x0806,
-	IPV4_PROTO_ICMP = 1,
 	L4_HEADER_MAX = 60, /* so much of a packet given to TCP is contiguous */
 
 	NET_TX_RESERVE = 32, /* of NET_TX_QUEUE: for ARP, which data must not starve */
@@ -27,41 +25,8 @@ enum {
 
 	ICMP_PER_SECOND = 10000, /* echo replies; beyond: ERR_ICMP_RATE */
 	ICMP_BURST = 1000,
+	ICMP_TOKEN_US = 1000 * 1000 / ICMP_PER_SECOND,
 };
-
-/* Packed, so that they may lie at any address. */
-struct PACKED eth_header {
-	uint8_t dst[6], src[6];
-	rte_be16_t type;
-};
-
-struct PACKED arp_packet {
-	rte_be16_t hardware, protocol;
-	uint8_t hardware_size, protocol_size;
-	rte_be16_t operation;
-	uint8_t sender_mac[6];
-	rte_be32_t sender;
-	uint8_t target_mac[6];
-	rte_be32_t target;
-};
-
-struct PACKED ipv4_header {
-	uint8_t version_ihl, tos;
-	rte_be16_t total_size;
-	rte_be16_t id, fragment;
-	uint8_t ttl, protocol;
-	rte_be16_t checksum; /* as net_checksum_finish gives it */
-	rte_be32_t src, dst;
-};
-
-struct PACKED icmp_header {
-	uint8_t type, code;
-	uint16_t checksum;
-	uint32_t rest;
-};
-
-static_assert(sizeof(struct eth_header) + sizeof(struct ipv4_header) == NET_HEADROOM, "headroom");
-static_assert(sizeof(struct arp_packet) == 28, "RFC 826");
 
 enum neighbour_state {
 	NEIGHBOUR_FREE = 0,
@@ -107,6 +72,7 @@ void net_eth_tx(struct net *n, struct rte_mbuf **packet, const uint8_t dst[6], u
 /* arp.c */
 void arp_init(struct arp *a, uint64_t now_us);
 void arp_fini(struct net *n);
+void arp_check(const struct net *n);
 void arp_announce(struct net *n);
 void arp_rx(struct net *n, struct rte_mbuf **packet, uint64_t now_us);
 void arp_send(struct net *n, struct rte_mbuf **packet, rte_be32_t next_hop, uint64_t now_us);

@@ -1,5 +1,5 @@
 /* net_test.c - Ethernet: which frames get in, and the queue before the NIC. */
-#include "dataplane/net/net_rig.h"
+#include "tests/unit/net_rig.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>

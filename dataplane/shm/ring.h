@@ -1,11 +1,23 @@
-/* ring.h - one producer, one consumer, slots in shared memory. The only file that touches them.
+/* ring.h - one producer, one consumer, slots in shared memory. Only ring_tx.c and
+ * ring_rx.c touch them, one for each side.
  *
  * Each index lives with its writer: the producer's beside the slots, the
  * consumer's in the region of the other direction. Both survive a restart, so
  * a new process goes on where the old one stopped; a slot says which
  * generation sent it. The consumer copies a slot once, checks it, and uses the
  * copy. An index that makes no sense is answered with SHM_CORRUPT and the
- * ring is skipped to its end: the other side is to be restarted. */
+ * ring is skipped to its end: the other side is to be restarted.
+ *
+ * A slot is for one generation, from one generation. Control plane: commands of
+ * another dataplane than the present are skipped; a new one means that all
+ * connections of the old one are gone. Worker: at each turn, before its
+ * events, it looks at the control plane's generation; events of another
+ * sender, or for another receiver than itself, are skipped. After a change it
+ * sends CONNECT again for each connection: AGAIN|LIVE with its epoch and the
+ * client id in use for those granted, AGAIN for those who wait. One CONNECT has
+ * one GRANT, asked again the same one; LIVE has none. A GRANT for a live
+ * connection means: adopt its epoch, or close if it is a refusal. A REVOKE may
+ * come twice, and for a connection that is gone. */
 #pragma once
 #include "dataplane/shm/slots.h"
 

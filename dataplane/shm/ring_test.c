@@ -408,6 +408,20 @@ static void space_comes_back_when_the_consumer_has_passed(void)
 	world_fini(&w);
 }
 
+static void an_arena_filled_to_its_last_byte_goes_on_at_its_first(void)
+{
+	struct world w;
+	struct shm_text text;
+
+	world_init(&w, 0);
+	for (uint32_t i = 0; i < 2; i++)
+		CU_ASSERT(put(&w, "", SHM_ARENA_BYTES / 2, &text) && push(&w, i));
+	CU_ASSERT(text.offset == SHM_ARENA_BYTES / 2);
+	expect(&w, 0);
+	CU_ASSERT(put(&w, "x", 0, &text) && text.offset == 0);
+	world_fini(&w);
+}
+
 static void text_never_wraps_and_never_overlaps(void)
 {
 	static uint8_t mark[SHM_ARENA_BYTES];
@@ -463,6 +477,8 @@ static const struct unit_test tests[] = {
 	{"nonsense_text_is_refused", nonsense_text_is_refused},
 	{"space_comes_back_when_the_consumer_has_passed",
 		space_comes_back_when_the_consumer_has_passed},
+	{"an_arena_filled_to_its_last_byte_goes_on_at_its_first",
+		an_arena_filled_to_its_last_byte_goes_on_at_its_first},
 	{"text_never_wraps_and_never_overlaps", text_never_wraps_and_never_overlaps},
 };
 

@@ -4,18 +4,7 @@
  * (index, generation) as the worker numbers it; the control plane never trusts
  * more than that. Text lies in the worker's arena: {offset, size} are checked
  * against it and copied once. Every struct is the slot's body: at most 48
- * bytes, naturally aligned, no holes left undefined.
- *
- * A slot is for one generation, from one generation. Control plane: commands of
- * another dataplane than the present are skipped; a new one means that all
- * connections of the old one are gone. Worker: at each turn, before its
- * events, it looks at the control plane's generation; events of another
- * sender, or for another receiver than itself, are skipped. After a change it
- * sends CONNECT again for each connection: AGAIN|LIVE with its epoch and the
- * client id in use for those granted, AGAIN for those who wait. One CONNECT has
- * one GRANT, asked again the same one; LIVE has none. A GRANT for a live
- * connection means: adopt its epoch, or close if it is a refusal. A REVOKE may
- * come twice, and for a connection that is gone. */
+ * bytes, naturally aligned, no holes left undefined. Restarts: ring.h. */
 #pragma once
 #include "dataplane/shm/region.h"
 

@@ -24,7 +24,7 @@ static void *carve(struct layout *l, size_t size)
 
 static uint32_t boards_count(const struct tcp_conf *conf)
 {
-	return conf->connections_max / 4 + BOARDS_SPARE;
+	return conf->connections_max / 16 + BOARDS_SPARE;
 }
 
 static uint32_t tuples_count(const struct tcp_conf *conf)

@@ -87,13 +87,15 @@ size_t tcp_recv_available(const struct tcp *t, struct tcp_id id);
 size_t tcp_recv_copy(
 	const struct tcp *t, struct tcp_id id, void *to, size_t size); /* from the front */
 void tcp_recv_consume(struct tcp *t, struct tcp_id id, size_t size);
+/* The peer's FIN is in: no byte will follow those that are here. */
+bool tcp_recv_ended(const struct tcp *t, struct tcp_id id);
 bool tcp_at_end(const struct tcp *t, struct tcp_id id); /* FIN received and all bytes read */
 
 size_t tcp_send_room(const struct tcp *t, struct tcp_id id);
 /* All or nothing; false when the queue, nodes or buffers do not suffice. One send larger than the
  * room is taken if the queue is empty. */
 MUST_USE bool tcp_send(struct tcp *t, struct tcp_id id, struct span bytes);
-/* Sends size bytes of lent's chain from offset. Takes a reference until they are acknowledged. */
+/* Sends bytes of lent's chain. Takes a reference until they are acknowledged; copies small ones. */
 MUST_USE bool tcp_send_lent(
 	struct tcp *t, struct tcp_id id, struct tcp_lent *lent, uint32_t offset, uint32_t size);
 /* A header that is copied and the first `size` bytes of lent's chain behind it: all or nothing. */
@@ -105,5 +107,5 @@ void tcp_release(struct tcp *t, struct tcp_id id); /* after CLOSED */
 
 uint32_t tcp_poll_timers(struct tcp *t, uint64_t now_us, uint32_t budget);
 void tcp_flush(struct tcp *t, uint64_t now_us);
-uint64_t tcp_next_us(const struct tcp *t); /* earliest timer; UINT64_MAX */
+uint64_t tcp_next_us(const struct tcp *t); /* earliest timer; UINT64_MAX; 0: a turn is due now */
 void tcp_check(const struct tcp *t);

@@ -59,6 +59,7 @@ enum {
 	CONN_SYN_AGAIN = 1 << 26,     /* our SYN was retransmitted */
 	CONN_DSACK = 1 << 27,         /* cold.dsack goes into the next ACK */
 	CONN_WSCALE = 1 << 28,        /* negotiated, RFC 7323 */
+	CONN_READ = 1 << 29,          /* the application has read since our last ACK */
 };
 
 struct conn {

@@ -86,7 +86,7 @@ uint32_t tcp_payload_room(const struct tcp *t, const struct conn *c)
 static void acknowledged(struct conn *c)
 {
 	c->last_ack_sent = c->rcv_nxt;
-	c->flags &= ~(uint32_t)(CONN_ACK_NOW | CONN_DSACK);
+	c->flags &= ~(uint32_t)(CONN_ACK_NOW | CONN_DSACK | CONN_READ);
 	c->ack_us = 0;
 	c->unacked_segments = 0;
 }

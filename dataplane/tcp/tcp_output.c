@@ -80,9 +80,9 @@ static bool choose_next(struct tcp *t, struct conn *c, struct outgoing *o)
 		return false;
 	const uint32_t flight = tcp_in_flight(t, c);
 	/* RFC 3042: each of the first two duplicates lets one new segment out. */
-	const uint32_t limited = b == NULL && (c->flags & CONN_RECOVERY) == 0
-					 ? RTE_MIN(c->dupacks, DUPACKS - 1u) * tcp_payload_max(t, c)
-					 : 0;
+	const bool fresh = c->snd_nxt == c->snd_max && (c->flags & CONN_RECOVERY) == 0;
+	const uint32_t limited =
+		b == NULL && fresh ? RTE_MIN(c->dupacks, DUPACKS - 1u) * tcp_payload_max(t, c) : 0;
 	if (flight > 0 && flight + o->size > c->cwnd + limited) {
 		c->flags |= CONN_CWND_LIMITED;
 		return false;

@@ -243,13 +243,19 @@ void tcp_recv_consume(struct tcp *t, struct tcp_id id, size_t size)
 	}
 	if ((c->flags & CONN_DRAINING) != 0 && c->recv_bytes == 0)
 		tcp_conn_drained(t, c);
-	else if (conn_is_synchronized(c) && tcp_window_grew(t, c))
+	c->flags |= CONN_READ;
+	if (conn_is_synchronized(c) && tcp_window_grew(t, c))
 		tcp_output_add(t, c);
+}
+
+bool tcp_recv_ended(const struct tcp *t, struct tcp_id id)
+{
+	const struct conn *c = tcp_conn_find(t, id);
+
+	return c != NULL && (c->flags & CONN_FIN_RECEIVED) != 0;
 }
 
 bool tcp_at_end(const struct tcp *t, struct tcp_id id)
 {
-	const struct conn *c = tcp_conn_find(t, id);
-
-	return c != NULL && (c->flags & CONN_FIN_RECEIVED) != 0 && c->recv_bytes == 0;
+	return tcp_recv_ended(t, id) && tcp_recv_available(t, id) == 0;
 }

@@ -23,14 +23,14 @@ static uint32_t right_edge(const struct tcp *t, const struct conn *c)
 	return edge;
 }
 
-/* Worth an ACK of its own: two segments' worth, or half of all. */
+/* Has reading opened the window enough for an ACK of its own: by two segments, or half of all? */
 bool tcp_window_grew(const struct tcp *t, const struct conn *c)
 {
 	const uint32_t edge = right_edge(t, c);
+	const uint32_t worth = RTE_MIN(2u * t->mss, t->conf.receive_window_max / 2);
 
-	return edge != c->rcv_adv &&
-	       edge - c->rcv_adv >= RTE_MIN(2u * t->mss, t->conf.receive_window_max / 2) &&
-	       seq_gt(edge, c->rcv_adv);
+	return (c->flags & CONN_READ) != 0 && seq_gt(edge, c->rcv_adv) &&
+	       edge - c->rcv_adv >= worth;
 }
 
 /* RFC 7323 2.4: rounding to the scale's unit must not move the edge to the left. Rounding up is

@@ -47,45 +47,52 @@ static bool drain_answers(struct worker *w, struct connection *c)
 	return true;
 }
 
-/* Shows the session `in`, and consumes what it used. True: it may be shown more. */
-static bool show(struct worker *w, struct connection *c, struct span in, struct session_used *u)
+enum offered {
+	OFFERED_MORE,   /* it may be shown more */
+	OFFERED_PARKED, /* it cannot go on now, or is over */
+	OFFERED_HUNGRY, /* it needs bytes that are not here */
+};
+
+/* Shows the session `in`, and consumes what it used. */
+static enum offered show(
+	struct worker *w, struct connection *c, struct span in, struct session_used *u)
 {
 	*u = mqtt_session_input(&c->session, in, w->now_us);
 	ASSERT(u->used <= in.size);
 	tcp_recv_consume(w->tcp, c->id, u->used);
 	const bool answered = drain_answers(w, c);
-	if (c->finishing)
-		return false;
-	return !u->parked || answered;
+	if (c->finishing || (u->parked && !answered))
+		return OFFERED_PARKED;
+	return OFFERED_MORE;
 }
 
 /* A frame straddles buffers: shows it in one piece, once so much of it is here. The need grows as
  * the session learns the frame's length. */
-static bool gather(struct worker *w, struct connection *c, size_t need, size_t *left)
+static enum offered gather(struct worker *w, struct connection *c, size_t need, size_t *left)
 {
 	while (need <= tcp_recv_available(w->tcp, c->id)) {
 		struct session_used u;
 		ASSERT(need <= WORKER_SCRATCH_BYTES);
 		const size_t copied = tcp_recv_copy(w->tcp, c->id, w->scratch, need);
-		const bool more = show(w, c, span_of(w->scratch, copied), &u);
+		const enum offered o = show(w, c, span_of(w->scratch, copied), &u);
 		*left -= u.used < *left ? u.used : *left;
-		if (!more || u.used > 0)
-			return more;
+		if (o != OFFERED_MORE || u.used > 0)
+			return o;
 		ASSERT(u.need > copied);
 		need = u.need;
 	}
-	return false;
+	return OFFERED_HUNGRY;
 }
 
-/* One offer of unread bytes; *left is this turn's budget. False: stop reading for now. */
-static bool offer(struct worker *w, struct connection *c, struct span in, size_t *left)
+/* One offer of unread bytes; *left is this turn's budget. */
+static enum offered offer(struct worker *w, struct connection *c, struct span in, size_t *left)
 {
 	struct session_used u;
-	const bool more = show(w, c, in, &u);
+	const enum offered o = show(w, c, in, &u);
 
 	*left -= u.used < *left ? u.used : *left;
-	if (!more || u.used == in.size || u.parked)
-		return more;
+	if (o != OFFERED_MORE || u.used == in.size || u.parked)
+		return o;
 	return gather(w, c, u.need, left);
 }
 
@@ -97,20 +104,20 @@ static void discard(struct worker *w, struct connection *c)
 void connection_input(struct worker *w, struct connection *c)
 {
 	size_t left = WORKER_INPUT_BYTES;
+	enum offered o = OFFERED_MORE;
 
-	while (c->open && c->session_open && !c->finishing && left > 0) {
+	while (c->open && c->session_open && !c->finishing && left > 0 && o == OFFERED_MORE) {
 		const struct span in = tcp_recv_peek(w->tcp, c->id);
-		if (in.size == 0 || !offer(w, c, in, &left))
-			break;
+		o = in.size == 0 ? OFFERED_HUNGRY : offer(w, c, in, &left);
 	}
 	if (!c->open)
 		return;
 	if (c->closing)
 		discard(w, c);
-	else if (left == 0 && tcp_recv_available(w->tcp, c->id) > 0)
+	else if (left == 0)
 		push_again(w, c);
-	if (tcp_at_end(w->tcp, c->id) && !c->closing)
-		mark_dirty(w, c); /* the peer is done: so is the session */
+	else if (o == OFFERED_HUNGRY && tcp_recv_ended(w->tcp, c->id))
+		mark_dirty(w, c); /* what the session still needs will never come */
 }
 
 void connection_end_session(struct worker *w, struct connection *c)

@@ -11,6 +11,10 @@
 
 #include <stdlib.h>
 
+static_assert((int)SESSION_GRANTED == (int)SHM_GRANTED &&
+		      (int)SESSION_REFUSED_BUSY == (int)SHM_REFUSED_BUSY,
+	"verdicts have the same numbers on both sides");
+
 enum { REQUEST_ROOM = 64 /* slots that only farewells may use */ };
 
 static bool linked(const struct worker *w)
@@ -201,12 +205,25 @@ static struct connection *find(struct worker *w, struct shm_connection id)
 	return c->session_open && c->id.generation == id.generation ? c : NULL;
 }
 
+/* A new control plane judged a session that was live before it: it has a new epoch, or no place. */
+static void on_regrant(struct worker *w, struct connection *c, const struct shm_grant *g)
+{
+	if (g->verdict == SESSION_GRANTED)
+		c->epoch = g->epoch;
+	else if (!c->finishing)
+		mqtt_session_on_revoke(&c->session, ERR_MQTT_TAKEN_OVER, w->now_us);
+}
+
 static void on_grant(struct worker *w, const struct shm_grant *g)
 {
 	struct connection *c = find(w, g->connection);
 
-	if (c == NULL || c->grant != GRANT_ASKED)
+	if (c == NULL || c->grant == GRANT_NONE)
 		return; /* gone meanwhile: its CLOSED is under way */
+	if (c->grant == GRANT_LIVE) {
+		on_regrant(w, c, g);
+		return;
+	}
 	if (g->assigned_size > sizeof(g->assigned) || g->verdict > SESSION_REFUSED_BUSY) {
 		counter_err(w->counters, ERR_SLOT_BAD);
 		return;
@@ -238,8 +255,9 @@ static void on_revoke(struct worker *w, const struct shm_revoke *r)
 
 static void on_event(struct worker *w, const struct shm_slot *slot)
 {
-	if (slot->receiver != (uint32_t)w->link.generation)
-		return; /* meant for the dataplane before us */
+	if (slot->receiver != (uint32_t)w->link.generation ||
+		slot->sender != (uint32_t)w->link.peer_generation)
+		return; /* from a control plane, or to a dataplane, that is no more */
 	switch (slot->type) {
 	case SHM_EVENT_GRANT:
 		on_grant(w, &slot->grant);

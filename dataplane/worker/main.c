@@ -30,7 +30,6 @@ enum {
 
 struct process {
 	struct shm_map map;
-	struct shm_header *header; /* of our region */
 	struct box_conf conf;
 	struct driver *nic; /* the software NIC itself */
 	struct worker *worker;
@@ -78,7 +77,6 @@ static void attach(struct process *p, const char *spec)
 	if (p->map.base[SHM_DP] == NULL || p->map.base[SHM_DP_COUNTERS] == NULL ||
 		p->map.view[SHM_CP] == NULL)
 		fail("--shm needs dp=FD:rw, dpc=FD:rw and cp=FD:ro");
-	p->header = (struct shm_header *)p->map.base[SHM_DP];
 	shm_region_start(p->map.base[SHM_DP], (uint32_t)getpid());
 	shm_region_start(p->map.base[SHM_DP_COUNTERS], (uint32_t)getpid());
 	p->conf.counters = shm_counters(p->map.base[SHM_DP_COUNTERS], 0);
@@ -218,7 +216,8 @@ static bool turn(struct process *p, uint64_t now_us)
 {
 	impair_now(p->conf.driver, now_us);
 	const bool busy = worker_turn(p->worker, now_us);
-	p->header->heartbeat_us = now_us;
+	shm_region_beat(p->map.base[SHM_DP], now_us);
+	shm_region_beat(p->map.base[SHM_DP_COUNTERS], now_us);
 	return busy;
 }
 
@@ -256,11 +255,18 @@ static void run(struct process *p)
 	}
 }
 
+/* Management sees only the counters' region: it is told there too. */
+static void tell_ready(struct process *p, bool ready)
+{
+	shm_region_ready(p->map.base[SHM_DP], ready);
+	shm_region_ready(p->map.base[SHM_DP_COUNTERS], ready);
+}
+
 static void stop(struct process *p)
 {
 	const uint64_t patience = clock_us() + GOODBYE_US;
 
-	p->header->ready = 0;
+	tell_ready(p, false);
 	worker_shutdown(p->worker, clock_us());
 	while (worker_connections(p->worker) > 0 && clock_us() < patience)
 		if (!turn(p, clock_us()))
@@ -306,7 +312,7 @@ int main(int argc, char **argv)
 	wait_for_config(&p);
 	start_eal(&p);
 	start_worker(&p);
-	p.header->ready = 1;
+	tell_ready(&p, true);
 	run(&p);
 	stop(&p);
 	return 0;

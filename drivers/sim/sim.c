@@ -25,7 +25,8 @@ struct sim_side {
 	struct rte_mempool *pool; /* of this end: receives into it */
 	struct path path;
 	struct pool frames;
-	void *memory; /* of frames */
+	struct path_frame *ring; /* of path */
+	void *memory;            /* of frames */
 	struct rng rng;
 	uint64_t line_free_us;   /* when the last frame has left this end */
 	uint64_t line_free_part; /* and the fraction of a microsecond, in bits times 10^6 */
@@ -216,11 +217,19 @@ static const struct driver_ops sim_ops = {
 	.close = sim_close,
 };
 
-static bool side_init(struct sim_wire *w, const struct sim_conf *conf, unsigned end)
+static uint32_t frames_of(const struct sim_conf *conf)
+{
+	return conf->frames_max + 1; /* one is looked at while the path is full */
+}
+
+static size_t frame_bytes(const struct sim_conf *conf)
+{
+	return (sizeof(struct sim_frame) + ETH_HEADER + conf->mtu + 7) & ~(size_t)7;
+}
+
+static void side_init(struct sim_wire *w, const struct sim_conf *conf, unsigned end)
 {
 	struct sim_side *s = &w->side[end];
-	const uint32_t count = conf->frames_max + 1; /* one is read while the path is full */
-	const size_t size = (sizeof(struct sim_frame) + w->frame_max + 7) & ~(size_t)7;
 
 	s->driver = (struct driver){
 		.ops = &sim_ops,
@@ -230,11 +239,8 @@ static bool side_init(struct sim_wire *w, const struct sim_conf *conf, unsigned 
 	memcpy(s->driver.facts.mac, conf->mac[end], 6);
 	s->wire = w;
 	s->pool = conf->pool[end];
-	s->memory = malloc(pool_bytes(count, size));
-	if (s->memory == NULL || !path_init(&s->path, conf->frames_max))
-		return false;
-	pool_init(&s->frames, s->memory, count, size);
-	return true;
+	path_init(&s->path, s->ring, conf->frames_max);
+	pool_init(&s->frames, s->memory, frames_of(conf), frame_bytes(conf));
 }
 
 struct sim_wire *sim_create(const struct sim_conf *conf)
@@ -246,9 +252,15 @@ struct sim_wire *sim_create(const struct sim_conf *conf)
 		return NULL;
 	w->bits_per_s = conf->bits_per_s;
 	w->frame_max = (uint32_t)conf->mtu + ETH_HEADER;
-	if (!side_init(w, conf, 0) || !side_init(w, conf, 1)) {
-		sim_destroy(&w);
-		return NULL;
+	for (unsigned end = 0; end < 2; end++) {
+		struct sim_side *s = &w->side[end];
+		s->memory = malloc(pool_bytes(frames_of(conf), frame_bytes(conf)));
+		s->ring = calloc(conf->frames_max, sizeof(*s->ring));
+		if (s->memory == NULL || s->ring == NULL) {
+			sim_destroy(&w);
+			return NULL;
+		}
+		side_init(w, conf, end);
 	}
 	sim_impair(w, &conf->impair);
 	return w;
@@ -259,11 +271,8 @@ void sim_destroy(struct sim_wire **w)
 	if (*w == NULL)
 		return;
 	for (unsigned end = 0; end < 2; end++) {
-		struct sim_side *s = &(*w)->side[end];
-		while (path_peek(&s->path, UINT64_MAX) != NULL)
-			path_pop(&s->path);
-		path_fini(&s->path);
-		free(s->memory);
+		free((*w)->side[end].memory);
+		free((*w)->side[end].ring);
 	}
 	free(*w);
 	*w = NULL;

@@ -82,6 +82,7 @@ static struct rte_mbuf *frame(uint32_t name, uint32_t size, uint16_t segments)
 			tail->next = m;
 		tail = m;
 	}
+	CU_ASSERT_PTR_NOT_NULL_FATAL(head);
 	head->nb_segs = segments;
 	head->pkt_len = size;
 	return head;

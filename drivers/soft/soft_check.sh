@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# soft_check.sh - runs soft_check against both kinds of software NIC, each in a namespace of its own.
+# soft_check.sh - runs soft_check against a kind of software NIC, in a namespace of its own.
 #
 #	soft_check.sh PROGRAM tap|af_packet
 #

@@ -151,6 +151,8 @@ static void snapshot_folds_all_writers(void)
 	counter_err(shm_counters(map.base[SHM_DP_COUNTERS], 1), ERR_TRUNCATED);
 	counter_add(shm_counters(map.base[SHM_CP_COUNTERS], 0), COUNTER_CP_GRANTS, 5);
 	shm_store(&shm_counters(map.base[SHM_CP_COUNTERS], 0)->heartbeat_us, 77);
+	shm_store(&shm_counters(map.base[SHM_DP_COUNTERS], 0)->heartbeat_us, 99);
+	shm_store(&shm_counters(map.base[SHM_DP_COUNTERS], 1)->heartbeat_us, 88);
 	shm_process(map.base[SHM_LAUNCHER], SHM_PROCESS_DATAPLANE)->restarts = 1;
 
 	snapshot_read(&map, 5 * S, 1234, s);
@@ -167,6 +169,7 @@ static void snapshot_folds_all_writers(void)
 	CU_ASSERT(s->sum.process[SHM_PROCESS_DATAPLANE].ready);
 	CU_ASSERT_EQUAL(s->sum.process[SHM_PROCESS_DATAPLANE].restarts, 1);
 	CU_ASSERT_EQUAL(s->sum.process[SHM_PROCESS_CONTROLPLANE].heartbeat_us, 77);
+	CU_ASSERT_EQUAL(s->sum.process[SHM_PROCESS_DATAPLANE].heartbeat_us, 88);
 	CU_ASSERT(!s->sum.process[SHM_PROCESS_CONTROLPLANE].ready);
 	unit_regions_close(&map);
 	free(s);

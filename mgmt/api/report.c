@@ -2,6 +2,8 @@
 #include "mgmt/api/report.h"
 #include "mgmt/api/json.h"
 
+#include <arpa/inet.h>
+#include <string.h>
 #include <time.h>
 
 /* Three digits are enough for people, and keep documents short. */
@@ -167,6 +169,40 @@ static json_t *uptime(const struct sample *s)
 	return json_count((s->now_us - p->started_us) / 1000000);
 }
 
+/* Of a fixed size, perhaps without a NUL. */
+static json_t *fixed(const char *text, size_t size)
+{
+	return json_stringn(text, strnlen(text, size));
+}
+
+static json_t *address(uint32_t network_order)
+{
+	char text[INET_ADDRSTRLEN] = "";
+
+	inet_ntop(AF_INET, &network_order, text, sizeof(text));
+	return json_string(text);
+}
+
+/* What only the control plane knows; null while it does not answer. */
+static json_t *facts(const struct ipc_facts *f)
+{
+	if (f == NULL)
+		return json_null();
+	const struct shm_config *c = &f->config;
+	json_t *out = json_object();
+
+	json_object_set_new(out, "sessions", json_integer(f->sessions));
+	json_object_set_new(out, "sessions_max", json_integer(f->sessions_max));
+	json_object_set_new(out, "connections_max", json_integer(c->connections_max));
+	json_object_set_new(out, "nic", fixed(c->nic, sizeof(c->nic)));
+	json_object_set_new(out, "interface", fixed(c->interface, sizeof(c->interface)));
+	json_object_set_new(out, "address", address(c->address));
+	json_object_set_new(out, "mtu", json_integer(c->mtu));
+	json_object_set_new(out, "mqtt_port", json_integer(c->mqtt_port));
+	json_object_set_new(out, "impair", fixed(f->impair, sizeof(f->impair)));
+	return out;
+}
+
 json_t *report_overview(const struct report_input *in)
 {
 	const struct sample *s = &in->snapshot->sum;
@@ -179,6 +215,7 @@ json_t *report_overview(const struct report_input *in)
 	json_object_set_new(out, "uptime_s", uptime(s));
 	json_object_set_new(out, "health", report_health(&health));
 	json_object_set_new(out, "processes", processes(s));
+	json_object_set_new(out, "facts", facts(in->facts));
 	json_object_set_new(out, "workers", workers(in->history, s));
 	json_object_set_new(out, "counters", named_counters(in));
 	json_object_set_new(out, "gauges", gauges(s));

@@ -5,6 +5,7 @@
  * add up: "value" is the sum over the workers and the control plane. Rates are
  * per second over the last HISTORY_RATE_SAMPLES seconds. */
 #pragma once
+#include "mgmt/api/facts.h"
 #include "mgmt/api/health.h"
 #include "mgmt/api/history.h"
 
@@ -14,6 +15,7 @@ struct report_input {
 	const struct history *history;   /* not empty */
 	const struct snapshot *snapshot; /* the one that was added last */
 	const char *version;
+	const struct ipc_facts *facts; /* NULL: unknown */
 };
 
 json_t *report_health(const struct health *health);

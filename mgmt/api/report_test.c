@@ -4,6 +4,7 @@
 
 #include "tests/unit/unit.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +12,7 @@ enum { S = 1000000, NOW_US = 100 * S };
 
 static struct history h;
 static struct snapshot snapshot;
-static const struct report_input in = {&h, &snapshot, "1.2.3"};
+static const struct report_input in = {&h, &snapshot, "1.2.3", NULL};
 
 /* Two samples one second apart, of a box with one worker; the second is 2033-05-18. */
 static void two_samples(void)
@@ -94,7 +95,8 @@ static void overview_has_it_all(void)
 {
 	two_samples();
 	json_t *got = report_overview(&in);
-	CU_ASSERT_EQUAL(json_object_size(got), 9);
+	CU_ASSERT_EQUAL(json_object_size(got), 10);
+	CU_ASSERT(json_is_null(json_object_get(got, "facts")));
 	expect_members(json_deep_copy(json_object_get(got, "counters")),
 		"{\"PUBLISHES\": {\"value\": 1500, \"rate\": 1500.0},"
 		"\"DELIVERIES\": {\"value\": 0, \"rate\": 0.0}}");
@@ -127,6 +129,29 @@ static void processes_tell_their_story(void)
 		"\"controlplane\": {\"state\": \"unknown\", \"pid\": 0, \"restarts\": 0,"
 		"\"last_end\": null, \"generation\": 1, \"ready\": true,"
 		"\"heartbeat_age_ms\": 0}, \"mgmt\": {}}");
+	json_decref(got);
+}
+
+static void facts_of_the_controlplane(void)
+{
+	static struct ipc_facts facts;
+	const struct report_input with_facts = {&h, &snapshot, "1.2.3", &facts};
+
+	two_samples();
+	facts.sessions = 3;
+	facts.sessions_max = 1000;
+	facts.config.address = htonl(0x0a090002);
+	facts.config.mtu = 1500;
+	facts.config.mqtt_port = 1883;
+	facts.config.connections_max = 500;
+	memcpy(facts.config.nic, "tap", 4);
+	memset(facts.config.interface, 'i', sizeof(facts.config.interface)); /* no NUL */
+	memcpy(facts.impair, "loss=1%", 8);
+	json_t *got = report_overview(&with_facts);
+	expect_whole(json_deep_copy(json_object_get(got, "facts")),
+		"{\"sessions\": 3, \"sessions_max\": 1000, \"connections_max\": 500,"
+		"\"nic\": \"tap\", \"interface\": \"iiiiiiiiiiiiiiii\", \"address\": \"10.9.0.2\","
+		"\"mtu\": 1500, \"mqtt_port\": 1883, \"impair\": \"loss=1%\"}");
 	json_decref(got);
 }
 
@@ -255,6 +280,7 @@ static const struct unit_test tests[] = {
 	{"health_says_why", health_says_why},
 	{"overview_has_it_all", overview_has_it_all},
 	{"processes_tell_their_story", processes_tell_their_story},
+	{"facts_of_the_controlplane", facts_of_the_controlplane},
 	{"counters_by_name_and_worker", counters_by_name_and_worker},
 	{"history_has_rates_and_gauges", history_has_rates_and_gauges},
 	{"event_carries_changes", event_carries_changes},

@@ -32,6 +32,17 @@ static void read_workers(const struct shm_map *map, struct snapshot *out)
 	}
 }
 
+/* The dataplane lives as long as its slowest worker does. */
+static uint64_t oldest_beat(const struct sample *s)
+{
+	uint64_t oldest = s->workers == 0 ? 0 : UINT64_MAX;
+
+	for (uint32_t w = 0; w < s->workers; w++)
+		if (s->worker[w].heartbeat_us < oldest)
+			oldest = s->worker[w].heartbeat_us;
+	return oldest;
+}
+
 static void read_header(const void *region, struct process_view *out)
 {
 	const struct shm_header *h = (const struct shm_header *)region;
@@ -64,6 +75,7 @@ void snapshot_read(
 	if (map->view[SHM_DP_COUNTERS] != NULL) {
 		read_workers(map, out);
 		read_header(map->view[SHM_DP_COUNTERS], &process[SHM_PROCESS_DATAPLANE]);
+		process[SHM_PROCESS_DATAPLANE].heartbeat_us = oldest_beat(&out->sum);
 	}
 	if (map->view[SHM_CP_COUNTERS] != NULL) {
 		const void *region = map->view[SHM_CP_COUNTERS];

@@ -283,7 +283,12 @@ const END = { signal: "killed by signal", exit: "ended with" };
 function drawOverview(overview) {
   const facts = [`version ${overview.version}`];
   if (overview.uptime_s !== null) facts.push(`up ${duration(overview.uptime_s)}`);
+  const known = overview.facts;
+  if (known) facts.push(`MQTT at ${known.address}:${known.mqtt_port} (${known.nic})`);
   byId("facts").textContent = facts.join(" \u00b7 ");
+  const impaired = byId("impaired");
+  impaired.hidden = !known || known.impair === "off";
+  if (known) impaired.textContent = `impaired: ${known.impair}`;
   for (const [name, p] of Object.entries(overview.processes)) {
     const text = p.state || (p.ready ? "ready" : "unknown");
     const cells = [name, text, duration(p.uptime_s), p.generation, p.restarts];

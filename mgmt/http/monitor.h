@@ -1,11 +1,13 @@
 /* monitor.h - what the answers are made from: the regions, the newest snapshot, the history. */
 #pragma once
+#include "mgmt/api/facts.h"
 #include "mgmt/api/history.h"
 
 struct monitor {
 	const struct shm_map *map;
 	uint64_t epoch; /* tells this run's sample ids from those of the run before */
 	struct snapshot snapshot;
+	struct facts facts; /* the caller's to open, tick and read; all 0 is nobody to ask */
 	struct history history;
 };
 

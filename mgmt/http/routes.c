@@ -33,7 +33,10 @@ static enum MHD_Result readyz(struct server *s, const struct request *r)
 
 static struct report_input input(const struct server *s)
 {
-	return (struct report_input){&s->monitor->history, &s->monitor->snapshot, s->version};
+	const struct monitor *m = s->monitor;
+
+	return (struct report_input){
+		&m->history, &m->snapshot, s->version, facts_fresh(&m->facts, s->now_us)};
 }
 
 static enum MHD_Result overview(struct server *s, const struct request *r)

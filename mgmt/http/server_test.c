@@ -522,8 +522,8 @@ static void stream_resumes(void)
 /* Ids of another run, of the future, of long ago, or nonsense: all values, at once. */
 static void stream_starts_anew_for_strange_ids(void)
 {
-	static const char *const ids[] = {"1699999999999-3", "1700001000000-999", "-", "x",
-		"1700001000000-0", "1700001000000--1", "99999999999999999999999-1"};
+	static const char *const ids[] = {"1699999999999-1", "1700001000001-1", "1700001000000-999",
+		"-", "x", "1700001000000-0", "1700001000000--1", "99999999999999999999999-1"};
 
 	start();
 	second(true);

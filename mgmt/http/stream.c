@@ -115,10 +115,7 @@ static void start_at(struct stream *st, const char *last_event_id)
 	st->whole = true;
 	if (!event_id_read(last_event_id, &epoch, &sample) || epoch != m->epoch)
 		return;
-	if (sample < m->history.newest && history_at(&m->history, sample) != NULL) {
-		st->next = sample + 1;
-		st->whole = false;
-	} else if (sample == m->history.newest) {
+	if (history_at(&m->history, sample) != NULL) {
 		st->next = sample + 1;
 		st->whole = false;
 	}

@@ -28,7 +28,8 @@ STREAMS = {
     'stream-cut-in-length': (4, b'\x10\x80'),
     'stream-cut-in-topic': (5, b'\x32\x20\0\x09abc'),
     'stream-cut-in-property-length': (5, b'\x30\x20\0\1a\x80'),
-    'stream-utf8-of-every-length': (4, b'\x30\x14\0\x12' + 'abcdefgh\u00e9\u20ac\U0001f600z'.encode()),
+    'stream-utf8-of-every-length': (
+        4, b'\x30\x14\0\x12' + 'abcdefgh\u00e9\u20ac\U0001f600z'.encode()),
 }
 
 

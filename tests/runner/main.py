@@ -23,7 +23,9 @@ def suites_of(name, context):
         return [Tidy(context)]
     if name == "fuzz":
         return [Fuzz(context), Coverage(context), Planted(context)]
-    if name in ("talk", "browser"):
+    if name == "talk":
+        return [Scripts(name, context), Compiled(name, context)]
+    if name == "browser":
         return [Scripts(name, context)]
     return [Compiled(name, context)]
 

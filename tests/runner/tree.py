@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from process import run
@@ -12,6 +13,14 @@ JOBS = max(1, len(os.sched_getaffinity(0)))
 
 SANITIZE = ["-Db_sanitize=address,undefined", "-Dfuzz=true", "-Db_lundef=false"]
 COVERAGE = "-fprofile-instr-generate -fcoverage-mapping"
+
+
+@dataclass
+class Registered:
+    argv: list  # relative names are of the tree
+    env: dict
+    timeout_s: int
+    compiled: bool  # else a script, which is one test
 
 
 class BuildFailed(Exception):
@@ -69,13 +78,16 @@ class Tree:
         return json.loads(ended.output)
 
     def tests(self, suite):
-        """[(program, path)] registered in meson with that suite, sorted."""
+        """What is registered in meson with that suite, by name: {name: Registered}."""
         found = {}
         for test in self.introspect("tests"):
-            if suite in {s.split(":")[-1] for s in test["suite"]}:
-                path = Path(test["cmd"][0])
-                found[path.name.removesuffix("_test")] = path
-        return sorted(found.items())
+            if suite not in {s.split(":")[-1] for s in test["suite"]}:
+                continue
+            program = Path(test["cmd"][0])
+            compiled = self.path in program.parents
+            name = program.name.removesuffix("_test") if compiled else test["name"]
+            found[name] = Registered(test["cmd"], test["env"], test["timeout"], compiled)
+        return dict(sorted(found.items()))
 
     def fuzzers(self):
         """{"mqtt": path} for each executable mqtt_fuzz."""

@@ -94,31 +94,31 @@ static const char *const cells[STATES][SEGMENTS] = {
 	 "R", "R", "R", "R", "R", "R", "R", "R", "R", "R", "-"},
 	/* syn_sent */
 	{"S>SYN_RECEIVED", "S>SYN_RECEIVED", "S>SYN_RECEIVED", "F>ESTABLISHED!connected", "-",
-	 "->CLOSED!closed TCP_RESET", "-", "-", "-", "R", "R", "-", "R",
+	 "->CLOSED!reset", "-", "-", "-", "R", "R", "-", "R",
 	 "R", "R", "R", "R", "R", "R", "-"},
 	/* syn_received */
 	{"->CLOSED", "->CLOSED", "S", "->CLOSED", "->CLOSED", "->CLOSED", "A", "-", "-",
 	 "R", "R", "->ESTABLISHED!accept", "R", "R", "A", "A", "R", "A", "A", "-"},
 	/* syn_crossed */
-	{"A", "A", "S", "A", "->CLOSED!closed TCP_RESET", "->CLOSED!closed TCP_RESET", "A", "-", "-",
+	{"A", "A", "S", "A", "->CLOSED!reset", "->CLOSED!reset", "A", "-", "-",
 	 "R", "R", "->ESTABLISHED!connected", "R", "R", "A", "A", "R", "A", "A", "-"},
 	/* established */
-	{"A", "A", "A", "A", "->CLOSED!closed TCP_RESET", "->CLOSED!closed TCP_RESET", "A", "-", "-",
+	{"A", "A", "A", "A", "->CLOSED!reset", "->CLOSED!reset", "A", "-", "-",
 	 "-", "-", "-", "A", "D", "A", "A", "F>CLOSE_WAIT", "A", "A", "-"},
 	/* fin_wait_1 */
-	{"A", "A", "A", "A", "->CLOSED!closed TCP_RESET", "->CLOSED!closed TCP_RESET", "A", "-", "-",
+	{"A", "A", "A", "A", "->CLOSED!reset", "->CLOSED!reset", "A", "-", "-",
 	 "-", "-", "->FIN_WAIT_2", "A", "D", "A", "A", "F>CLOSING", "A", "A", "-"},
 	/* fin_wait_2 */
-	{"A", "A", "A", "A", "->CLOSED!closed TCP_RESET", "->CLOSED!closed TCP_RESET", "A", "-", "-",
+	{"A", "A", "A", "A", "->CLOSED!reset", "->CLOSED!reset", "A", "-", "-",
 	 "-", "-", "-", "A", "D", "A", "A", "F>TIME_WAIT!closed", "A", "A", "-"},
 	/* close_wait */
-	{"A", "A", "A", "A", "->CLOSED!closed TCP_RESET", "->CLOSED!closed TCP_RESET", "A", "-", "-",
+	{"A", "A", "A", "A", "->CLOSED!reset", "->CLOSED!reset", "A", "-", "-",
 	 "-", "-", "-", "A", "A", "A", "A", "-", "A", "A", "-"},
 	/* closing */
-	{"A", "A", "A", "A", "->CLOSED!closed TCP_RESET", "->CLOSED!closed TCP_RESET", "A", "-", "-",
+	{"A", "A", "A", "A", "->CLOSED!reset", "->CLOSED!reset", "A", "-", "-",
 	 "-", "-", "->TIME_WAIT!closed", "A", "A", "A", "A", "-", "A", "A", "-"},
 	/* last_ack */
-	{"A", "A", "A", "A", "->CLOSED!closed TCP_RESET", "->CLOSED!closed TCP_RESET", "A", "-", "-",
+	{"A", "A", "A", "A", "->CLOSED!reset", "->CLOSED!reset", "A", "-", "-",
 	 "-", "-", "->CLOSED!closed", "A", "A", "A", "A", "-", "A", "A", "-"},
 	/* time_wait */
 	{"A", "*>SYN_RECEIVED", "A", "A", "-", "-", "-", "-", "-",
@@ -199,7 +199,7 @@ static char *make(const struct state *st, const struct segment *s, const char *c
 	put_segment(text, st, s);
 	put_answer(text, st, s, cell[0]);
 	if (event != NULL)
-		put(text, "%s\n", event);
+		put(text, "%s\n", strcmp(event, "reset") == 0 ? "closed TCP_RESET" : event);
 	put(text, "state %s\n", next == NULL ? st->shown : next);
 	return text;
 }

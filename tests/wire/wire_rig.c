@@ -61,7 +61,9 @@ static void catch_frame(struct rig *r, const struct rte_mbuf *m)
 
 	ASSERT(m->pkt_len <= sizeof(bytes));
 	ASSERT(m->nb_segs <= r->conf.segs_max);
-	if (m->pkt_len < ETHERNET + IPV4 + TCP_HEADER_MIN || at[12] != 8 || at[23] != 6)
+	r->arp_asked |= at[12] == 8 && at[13] == 6 && at[21] == 1;
+	if (m->pkt_len < ETHERNET + IPV4 + TCP_HEADER_MIN || at[12] != 8 || at[13] != 0 ||
+		at[23] != NET_PROTO_TCP)
 		return;
 	if (r->first + r->count >= RIG_SEGMENTS) {
 		r->overflow++;
@@ -188,6 +190,7 @@ struct rig *rig_open(const struct rig_conf *conf)
 	r->held = pool_of(conf->held, 4);
 	open_stacks(r);
 	introduce_peer(r);
+	r->arp_asked = false;
 	return r;
 }
 
@@ -300,6 +303,10 @@ void rig_turn(struct rig *r)
 	tcp_flush(r->tcp, r->now_us);
 	net_flush(r->net);
 	tcp_check(r->tcp);
+	if (r->arp_asked) { /* the box has forgotten where the peer is */
+		r->arp_asked = false;
+		introduce_peer(r);
+	}
 }
 
 void rig_advance(struct rig *r, uint64_t us)

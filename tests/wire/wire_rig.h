@@ -53,7 +53,8 @@ struct rig {
 	struct counters counters;
 	struct rte_mempool *rx, *headers, *copies, *held, *control;
 	uint64_t now_us;
-	bool hold;     /* no flush until the turn ends */
+	bool hold; /* no flush until the turn ends */
+	bool arp_asked;
 	bool nic_full; /* takes nothing */
 	struct rig_segment segments[RIG_SEGMENTS];
 	uint32_t first, count;

@@ -776,7 +776,7 @@ bool script_run(const char *text, char why[SCRIPT_WHY])
 	why[0] = 0;
 	bool ok = run_lines(&s, text);
 	s.words[0] = s.buffer;
-	strcpy(s.buffer, "end of script");
+	snprintf(s.buffer, sizeof(s.buffer), "end of script");
 	if (ok)
 		ok = check_quiet(&s);
 	if (ok && s.opened && s.rig->event_count > 0)

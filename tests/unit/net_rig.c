@@ -1,5 +1,5 @@
 /* net_rig.c - see net_rig.h. */
-#include "dataplane/net/net_rig.h"
+#include "tests/unit/net_rig.h"
 
 #include "dataplane/base/assert.h"
 #include "tests/unit/eal.h"
@@ -68,6 +68,7 @@ struct rig *rig_open(uint64_t now_us)
 
 void rig_close(struct rig *r)
 {
+	net_check(r->net);
 	net_destroy(&r->net);
 	CU_ASSERT_PTR_NULL(r->net);
 	CU_ASSERT_EQUAL(rte_mempool_in_use_count(r->pool), 0);
@@ -104,25 +105,26 @@ static struct rte_mbuf *exact(struct rte_mempool *pool, const uint8_t *at, uint1
 	return m;
 }
 
+/* A segment more at the end of a chain, whose last segment is `tail`. */
+static void append(struct rte_mbuf *head, struct rte_mbuf **tail, struct rte_mbuf *m)
+{
+	(*tail)->next = m;
+	*tail = m;
+	head->nb_segs++;
+	head->pkt_len += m->data_len;
+}
+
 struct rte_mbuf *rig_chain(
 	struct rte_mempool *pool, struct span bytes, const uint16_t *cuts, size_t cuts_count)
 {
-	struct rte_mbuf *head = NULL;
-	struct rte_mbuf *tail = NULL;
-	uint16_t start = 0;
+	const uint16_t size = (uint16_t)bytes.size;
+	uint16_t start = cuts_count > 0 ? RTE_MIN(cuts[0], size) : size;
+	struct rte_mbuf *head = exact(pool, bytes.at, start);
+	struct rte_mbuf *tail = head;
 
-	for (size_t i = 0; i <= cuts_count; i++) {
-		const uint16_t end = i < cuts_count ? RTE_MIN(cuts[i], (uint16_t)bytes.size)
-						    : (uint16_t)bytes.size;
-		struct rte_mbuf *m = exact(pool, bytes.at + start, (uint16_t)(end - start));
-		if (head == NULL) {
-			head = m;
-		} else {
-			tail->next = m;
-			head->nb_segs++;
-			head->pkt_len += m->data_len;
-		}
-		tail = m;
+	for (size_t i = 1; i <= cuts_count; i++) {
+		const uint16_t end = i < cuts_count ? RTE_MIN(cuts[i], size) : size;
+		append(head, &tail, exact(pool, bytes.at + start, (uint16_t)(end - start)));
 		start = end;
 	}
 	return head;

@@ -1,0 +1,47 @@
+/* headers.h - Ethernet, ARP, IPv4 and ICMP headers as they lie on the wire.
+ *
+ * Packed, so that they may lie at any address. Whoever reads one has made sure that the bytes are
+ * there and contiguous (net_pull). Spec: RFC 894, 826, 791, 792. */
+#pragma once
+#include "dataplane/base/assert.h"
+#include "dataplane/base/attr.h"
+#include "dataplane/net/net.h"
+
+enum {
+	ETH_TYPE_IPV4 = 0x0800,
+	ETH_TYPE_ARP = 0x0806,
+	IPV4_PROTO_ICMP = 1,
+};
+
+struct PACKED eth_header {
+	uint8_t dst[6], src[6];
+	rte_be16_t type;
+};
+
+struct PACKED arp_packet {
+	rte_be16_t hardware, protocol;
+	uint8_t hardware_size, protocol_size;
+	rte_be16_t operation;
+	uint8_t sender_mac[6];
+	rte_be32_t sender;
+	uint8_t target_mac[6];
+	rte_be32_t target;
+};
+
+struct PACKED ipv4_header {
+	uint8_t version_ihl, tos;
+	rte_be16_t total_size;
+	rte_be16_t id, fragment;
+	uint8_t ttl, protocol;
+	rte_be16_t checksum; /* as net_checksum_finish gives it */
+	rte_be32_t src, dst;
+};
+
+struct PACKED icmp_header {
+	uint8_t type, code;
+	uint16_t checksum;
+	uint32_t rest;
+};
+
+static_assert(sizeof(struct eth_header) + sizeof(struct ipv4_header) == NET_HEADROOM, "headroom");
+static_assert(sizeof(struct arp_packet) == 28, "RFC 826");
