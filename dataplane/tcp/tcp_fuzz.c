@@ -25,6 +25,7 @@ enum {
 	PEER = 0x0a000002,
 	HEADERS = 34,
 	FRAME = 2048,
+	TIMERS_MAX = 24, /* timers that one step of time may fire */
 	STEPS_MAX = 400,
 	LENT_SIZE = 8192,
 };
@@ -453,7 +454,6 @@ static void turn(void)
 
 	while (tcp_next_event(w.tcp, &e))
 		on_event(&e);
-	tcp_check(w.tcp);
 	tcp_flush(w.tcp, w.now_us);
 	tcp_check(w.tcp);
 }
@@ -464,7 +464,7 @@ static void do_time(struct reader *r)
 		3600000000, UINT64_C(25) * 24 * 3600 * 1000000};
 	const uint64_t end = w.now_us + spans[read_u8(r) & 7];
 
-	for (unsigned i = 0; i < 200 && w.now_us < end; i++) {
+	for (unsigned i = 0; i < TIMERS_MAX && w.now_us < end; i++) {
 		const uint64_t next = tcp_next_us(w.tcp);
 		w.now_us = next <= w.now_us ? w.now_us + 1 : next < end ? next : end;
 		net_poll_timers(w.net, w.now_us);

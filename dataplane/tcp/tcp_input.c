@@ -299,6 +299,7 @@ static void take_fin(struct tcp *t, struct conn *c, struct tcp_effects *fx)
 	c->flags &= ~(uint32_t)CONN_FIN_AHEAD;
 	c->flags |= CONN_FIN_RECEIVED;
 	c->rcv_nxt++;
+	tcp_ahead_free(t, c); /* nothing lies beyond a FIN, whatever a peer has sent there */
 	fx->wake = true;
 	if (c->state == STATE_ESTABLISHED)
 		tcp_set_state(t, c, STATE_CLOSE_WAIT);

@@ -31,7 +31,7 @@ static bool push(struct worker *w, enum shm_command type, const void *body, size
 	return true;
 }
 
-bool link_init(struct worker *w)
+bool link_create(struct worker *w)
 {
 	const struct box_link *conf = &w->conf.link;
 	struct worker_link *l = &w->link;

@@ -137,7 +137,7 @@ static bool create_layers(struct worker *w, uint64_t now_us)
 	w->tcp = tcp_create(&tcp, now_us);
 	w->messages = messages_create(&messages);
 	w->fabric = fabric_create(&fabric);
-	return w->tcp != NULL && w->messages != NULL && w->fabric != NULL && link_init(w);
+	return w->tcp != NULL && w->messages != NULL && w->fabric != NULL && link_create(w);
 }
 
 struct worker *worker_create(

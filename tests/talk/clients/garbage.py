@@ -1,4 +1,4 @@
-"""Garbage for the box: streams on its MQTT port, frames on its wire. Runs beside the box, as root."""
+"""Garbage: streams on the MQTT port, frames on the wire. Runs beside the box, as root."""
 import random
 import socket
 import struct

@@ -24,7 +24,11 @@ async function talk(protocolVersion) {
   const body = Buffer.from(Uint8Array.from({ length: 100000 }, (_, i) => i & 255));
   await pub.publishAsync(`js/${protocolVersion}/bin`, body, {
     properties: protocolVersion === 5
-      ? { userProperties: { a: "1", b: "2" }, contentType: "x/y", correlationData: Buffer.from("c") }
+      ? {
+          userProperties: { a: "1", b: "2" },
+          contentType: "x/y",
+          correlationData: Buffer.from("c"),
+        }
       : undefined,
   });
   for (let i = 0; i < 1000; i++) pub.publish(`js/${protocolVersion}/n`, String(i));

@@ -1,0 +1,40 @@
+/* worker_link.h - the worker's end of the link to the control plane.
+ *
+ * Requests and farewells out, grants and revocations in; see link.c for what
+ * happens when either side is born again. Not here: the rings (shm/ring.h). */
+#pragma once
+#include "dataplane/session/session.h"
+#include "dataplane/shm/ring.h"
+
+struct connection;
+struct worker;
+
+/* A CLOSED that found the ring full. At most one per connection is waiting. */
+struct farewell {
+	struct shm_closed body;
+};
+
+/* The worker's end of the link to the control plane. */
+struct worker_link {
+	struct shm_tx commands;
+	struct shm_rx events;
+	struct shm_arena arena;
+	const struct shm_header *peer; /* control plane's page 0; NULL: no control plane (tests) */
+	uint64_t peer_generation;
+	uint64_t generation; /* ours */
+	uint32_t pending;    /* requests without an answer */
+	uint32_t resync_at;  /* next connection to tell a new control plane about */
+	bool resyncing;
+	bool rang; /* something was pushed since the last doorbell */
+	struct farewell *farewells;
+	uint32_t farewell_count;
+};
+
+MUST_USE bool link_create(struct worker *w); /* false: no memory */
+void link_fini(struct worker *w);
+bool link_poll(struct worker *w); /* true: something came */
+void link_flush(struct worker *w);
+/* False: cannot be asked now. Answered by mqtt_session_on_grant. */
+MUST_USE bool link_request(struct worker *w, struct connection *c, const struct session_request *r);
+void link_closed(struct worker *w, struct connection *c, enum err why);
+void link_forget_request(struct worker *w, struct connection *c);
