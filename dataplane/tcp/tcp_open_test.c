@@ -88,8 +88,8 @@ static void refusals(void)
 	CU_ASSERT_EQUAL(connect_at(r, 0x0a000002, 50000, 0, &id), ERR_TCP_TABLE_FULL);
 	CU_ASSERT_EQUAL(tcp_listen(r->tcp, 0, 80, 1), ERR_NONE);
 	CU_ASSERT_EQUAL(tcp_listen(r->tcp, 0, 80, 1), ERR_TCP_PORT_TAKEN);
-	for (uint16_t i = 1; i < TCP_LISTENERS; i++)
-		CU_ASSERT_EQUAL(tcp_listen(r->tcp, 0, 80 + i, 1), ERR_NONE);
+	for (int i = 1; i < TCP_LISTENERS; i++)
+		CU_ASSERT_EQUAL(tcp_listen(r->tcp, 0, (uint16_t)(80 + i), 1), ERR_NONE);
 	CU_ASSERT_EQUAL(tcp_listen(r->tcp, 0, 1000, 1), ERR_TCP_TABLE_FULL);
 	tcp_rig_close(r);
 }

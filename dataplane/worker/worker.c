@@ -178,11 +178,11 @@ static void close_sessions(struct worker *w)
 	}
 }
 
-void worker_destroy(struct worker **taken)
+void worker_destroy(struct worker **worker)
 {
-	struct worker *w = *taken;
+	struct worker *w = *worker;
 
-	*taken = NULL;
+	*worker = NULL;
 	if (w->fabric != NULL && w->messages != NULL && w->tcp != NULL)
 		close_sessions(w);
 	if (w->tcp != NULL)

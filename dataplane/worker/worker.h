@@ -17,7 +17,7 @@ struct worker;
 MUST_USE struct worker *worker_create(
 	const struct box_conf *conf, uint64_t now_us, char *why, size_t why_size);
 /* Tells nobody, neither peers nor the control plane; gives all buffers back. */
-void worker_destroy(struct worker **w);
+void worker_destroy(struct worker **worker);
 
 /* True when it found something to do. */
 bool worker_turn(struct worker *w, uint64_t now_us);

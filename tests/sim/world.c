@@ -211,11 +211,11 @@ void world_restart_dataplane(struct world *w)
 	start_worker(w);
 }
 
-void world_destroy(struct world **taken)
+void world_destroy(struct world **world)
 {
-	struct world *w = *taken;
+	struct world *w = *world;
 
-	*taken = NULL;
+	*world = NULL;
 	worker_destroy(&w->worker);
 	if (w->plane != NULL)
 		controlplane_destroy(&w->plane);

@@ -24,7 +24,7 @@ struct world_conf {
 struct world_conf world_defaults(uint64_t seed);
 struct world *world_create(const struct world_conf *conf);
 /* Asserts that every buffer of the box came back. */
-void world_destroy(struct world **w);
+void world_destroy(struct world **world);
 uint64_t world_now_us(const struct world *w);
 /* Runs until `done` says so or virtual time is up. True: done. */
 bool world_run(struct world *w, bool (*done)(void *owner), void *owner, uint64_t for_us);
