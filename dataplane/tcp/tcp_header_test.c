@@ -133,7 +133,7 @@ static void round_trip(void)
 		CU_ASSERT_EQUAL(size, TCP_HEADER_MIN + tcp_options_size(&want.options));
 		CU_ASSERT_EQUAL(tcp_header_decode(span_of(bytes, size), &out), ERR_NONE);
 		want.size = (uint8_t)size;
-		/* Both began as zeros, so padding is equal too. */
+		/* Padding is equal: decoding starts from zeros, and so did `in`. */
 		/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
 		CU_ASSERT_EQUAL(memcmp(&want, &out, sizeof(out)), 0);
 	}
