@@ -21,12 +21,18 @@ def alone(case):
 
 
 def snapshot():
-    """What a run could leave behind: links, namespaces, mounts, processes, sockets, files."""
+    """What a run could leave behind: links, namespaces, mounts, processes, addresses, files."""
     out = subprocess.run("ip -o link | awk '{print $2}'; ip netns; cat /proc/mounts; "
                          "pgrep -a signalbox; pgrep -a socat; ip -o addr | awk '{print $2,$4}'; "
-                         "ip route; ls /run /tmp /dev/shm", shell=True, check=False,
+                         "ip route; ls /run /dev/shm; ls -d /tmp/tmp.* /tmp/*signalbox*",
+                         shell=True, check=False,
                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    return sorted(out.stdout.decode().splitlines())
+    return set(out.stdout.decode().splitlines())
+
+
+def check_clean(before):
+    left = snapshot() - before
+    check(not left, f"left behind: {sorted(left)}")
 
 
 @alone
@@ -37,8 +43,7 @@ def leaves_nothing_behind(nic):
         box.publish("-t", "x", "-m", "y")
         sub.wait_exit()
     box.stop()
-    after = snapshot()
-    check(before == after, f"left behind: {sorted(set(after) - set(before))}")
+    check_clean(before)
 
 
 @alone
@@ -48,8 +53,7 @@ def ctrl_c_leaves_nothing_behind(nic):
         p.wait_line("mosquitto_pub", patience_s=300)
         os.killpg(p.process.pid, signal.SIGINT)
         p.wait_exit()
-    after = snapshot()
-    check(before == after, f"left behind: {sorted(set(after) - set(before))}")
+    check_clean(before)
 
 
 @alone
@@ -69,8 +73,7 @@ def cleans_up_after_a_crash(nic):
         box.publish("-t", "x", "-m", "y")
         sub.wait_exit()
     box.stop()
-    after = snapshot()
-    check(before == after, f"left behind: {sorted(set(after) - set(before))}")
+    check_clean(before)
 
 
 def second_run_says_so(box):
@@ -107,7 +110,7 @@ def bad_config_stops_the_start(nic):
         code, out = run("--nic", nic, "--config", f.name, "--detach", patience_s=300)
     check(code != 0 and "conections" in out and "connections" in out and ":2:" in out,
           f"exit {code}: {out}")
-    check(before == snapshot(), "something was left behind")
+    check_clean(before)
 
 
 def rest_tells_the_truth(box):
