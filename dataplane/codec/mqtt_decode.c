@@ -122,7 +122,7 @@ enum err mqtt_decode_connect(const struct mqtt_frame *f, struct mqtt_connect *ou
 	mqtt_read_props(&in, out->version, MQTT_CONNECT, &out->props);
 	if (mqtt_props_has(&out->props, MQTT_PROPERTY_AUTH_DATA) &&
 		!mqtt_props_has(&out->props, MQTT_PROPERTY_AUTH_METHOD))
-		mqtt_fail(&in, ERR_MQTT_PROPERTY); /* 3.1.2.11.10 */
+		mqtt_fail(&in, ERR_MQTT_PROTOCOL); /* 3.1.2.11.10 */
 	out->client_id = mqtt_read_text(&in);
 	read_will(&in, out);
 	read_credentials(&in, out);
@@ -161,8 +161,10 @@ enum err mqtt_decode_publish(
 	out->packet_id = out->qos != 0 ? mqtt_read_packet_id(&in) : 0;
 	mqtt_read_props(&in, v, MQTT_PUBLISH, &out->props);
 	/* 3.3.2.1: an alias may stand for the topic. */
-	if (!mqtt_is_topic_name(out->topic) &&
-		(out->topic.size != 0 || !mqtt_props_has(&out->props, MQTT_PROPERTY_TOPIC_ALIAS)))
+	const bool aliased = mqtt_props_has(&out->props, MQTT_PROPERTY_TOPIC_ALIAS);
+	if (out->topic.size == 0 && !aliased && v == MQTT_V5)
+		mqtt_fail(&in, ERR_MQTT_PROTOCOL); /* 3.3.2.1: no name, and no alias for one */
+	else if (!mqtt_is_topic_name(out->topic) && (out->topic.size != 0 || !aliased))
 		mqtt_fail(&in, ERR_MQTT_TOPIC);
 	return mqtt_in_end(&in);
 }
@@ -196,12 +198,12 @@ static void read_options(struct mqtt_in *in, bool v5, struct mqtt_filter *out)
 	out->retain_handling = options >> 4 & 3;
 	if ((options & (v5 ? OPTIONS_RESERVED : OPTIONS_RESERVED_V4)) != 0)
 		mqtt_fail(in, ERR_MQTT_SUBSCRIBE_OPTIONS); /* [MQTT-3.8.3-5]; 3.1.1 -4 */
-	if (out->qos == 3)
-		mqtt_fail(in, ERR_MQTT_QOS);
+	if (out->qos == 3) /* 3.8.3.1: a protocol error; 3.1.1 [MQTT-3.8.3-4]: malformed */
+		mqtt_fail(in, v5 ? ERR_MQTT_PROTOCOL : ERR_MQTT_QOS);
 	if (out->retain_handling > RETAIN_HANDLING_MAX)
-		mqtt_fail(in, ERR_MQTT_SUBSCRIBE_OPTIONS);
+		mqtt_fail(in, ERR_MQTT_PROTOCOL); /* 3.8.3.1 */
 	if (out->no_local && out->filter.size >= 7 && memcmp(out->filter.at, "$share/", 7) == 0)
-		mqtt_fail(in, ERR_MQTT_SUBSCRIBE_OPTIONS); /* [MQTT-3.8.3-4] */
+		mqtt_fail(in, ERR_MQTT_PROTOCOL); /* [MQTT-3.8.3-4] */
 }
 
 static void read_filters(struct mqtt_in *in, bool v5, struct mqtt_subscribe *out)
@@ -298,6 +300,6 @@ enum err mqtt_decode_reason(
 		return mqtt_in_end(&in);
 	mqtt_read_props(&in, v, f->type, &out->props);
 	if (f->type == MQTT_AUTH && !mqtt_props_has(&out->props, MQTT_PROPERTY_AUTH_METHOD))
-		mqtt_fail(&in, ERR_MQTT_PROPERTY); /* 3.15.2.2.2 */
+		mqtt_fail(&in, ERR_MQTT_PROTOCOL); /* 3.15.2.2.2 */
 	return mqtt_in_end(&in);
 }

@@ -37,7 +37,7 @@ enum {
 	ALL = ANSWERS | MESSAGE | IN(CONNECT) | IN(SUBSCRIBE) | IN(UNSUBSCRIBE),
 };
 
-static_assert(ERR_MQTT_TOPIC_ALIAS <= UINT8_MAX && ERR_MQTT_PROPERTY <= UINT8_MAX, "zero_error");
+static_assert(ERR_MQTT_TOPIC_ALIAS <= UINT8_MAX && ERR_MQTT_PROTOCOL <= UINT8_MAX, "zero_error");
 
 /* Table 2-4. */
 static const struct property table[MQTT_PROPERTY_END] = {
@@ -46,7 +46,7 @@ static const struct property table[MQTT_PROPERTY_END] = {
 	[MQTT_PROPERTY_CONTENT_TYPE] = {KIND_TEXT, 0, MESSAGE, AT(content_type)},
 	[MQTT_PROPERTY_RESPONSE_TOPIC] = {KIND_TOPIC, 0, MESSAGE, AT(response_topic)},
 	[MQTT_PROPERTY_CORRELATION] = {KIND_BINARY, 0, MESSAGE, AT(correlation)},
-	[MQTT_PROPERTY_SUBSCRIPTION_ID] = {KIND_VARINT, ERR_MQTT_PROPERTY,
+	[MQTT_PROPERTY_SUBSCRIPTION_ID] = {KIND_VARINT, ERR_MQTT_PROTOCOL,
 		IN(PUBLISH) | IN(SUBSCRIBE), AT(subscription_ids)},
 	[MQTT_PROPERTY_SESSION_EXPIRY] = {KIND_U32, 0, OPENING | IN(DISCONNECT),
 		AT(session_expiry_s)},
@@ -61,14 +61,14 @@ static const struct property table[MQTT_PROPERTY_END] = {
 	[MQTT_PROPERTY_SERVER_REFERENCE] = {KIND_TEXT, 0, IN(CONNACK) | IN(DISCONNECT),
 		AT(server_reference)},
 	[MQTT_PROPERTY_REASON_STRING] = {KIND_TEXT, 0, ANSWERS, AT(reason_string)},
-	[MQTT_PROPERTY_RECEIVE_MAX] = {KIND_U16, ERR_MQTT_PROPERTY, OPENING, AT(receive_max)},
+	[MQTT_PROPERTY_RECEIVE_MAX] = {KIND_U16, ERR_MQTT_PROTOCOL, OPENING, AT(receive_max)},
 	[MQTT_PROPERTY_TOPIC_ALIAS_MAX] = {KIND_U16, 0, OPENING, AT(topic_alias_max)},
 	[MQTT_PROPERTY_TOPIC_ALIAS] = {KIND_U16, ERR_MQTT_TOPIC_ALIAS, IN(PUBLISH),
 		AT(topic_alias)},
 	[MQTT_PROPERTY_QOS_MAX] = {KIND_FLAG, 0, IN(CONNACK), AT(qos_max)},
 	[MQTT_PROPERTY_RETAIN_AVAILABLE] = {KIND_FLAG, 0, IN(CONNACK), AT(retain_available)},
 	[MQTT_PROPERTY_USER] = {KIND_PAIR, 0, ALL, AT(user)},
-	[MQTT_PROPERTY_PACKET_SIZE_MAX] = {KIND_U32, ERR_MQTT_PROPERTY, OPENING,
+	[MQTT_PROPERTY_PACKET_SIZE_MAX] = {KIND_U32, ERR_MQTT_PROTOCOL, OPENING,
 		AT(packet_size_max)},
 	[MQTT_PROPERTY_WILDCARD_AVAILABLE] = {KIND_FLAG, 0, IN(CONNACK), AT(wildcard_available)},
 	[MQTT_PROPERTY_SUB_IDS_AVAILABLE] = {KIND_FLAG, 0, IN(CONNACK), AT(sub_ids_available)},
@@ -151,7 +151,7 @@ static uint32_t read_number(struct mqtt_in *in, enum kind kind, void *field, str
 	if (kind == KIND_FLAG) {
 		n = *(uint8_t *)field = read_u8(&in->r);
 		if (n > 1)
-			mqtt_fail(in, ERR_MQTT_PROPERTY);
+			mqtt_fail(in, ERR_MQTT_PROTOCOL); /* 3.1.2.11.6 and its kin */
 	} else if (kind == KIND_U16) {
 		n = *(uint16_t *)field = read_u16(&in->r);
 	} else if (kind == KIND_U32) {

@@ -223,7 +223,7 @@ static void a_byte_is_0_or_1(void)
 			while (!may_carry(place_of(i), id))
 				i++;
 			CU_ASSERT_EQUAL(decode_value(place_of(i), id, span_of(&byte, 1), 1, &p),
-				n > 1 ? ERR_MQTT_PROPERTY : ERR_NONE);
+				n > 1 ? ERR_MQTT_PROTOCOL : ERR_NONE);
 		}
 }
 
@@ -362,7 +362,7 @@ static void the_ninth_subscription_id_is_checked(void)
 	const struct span block = hex_read(
 		"0b 01 0b 02 0b 03 0b 04 0b 05 0b 06 0b 07 0b 08 0b 00", bytes, sizeof(bytes));
 
-	CU_ASSERT_EQUAL(decode_block(&places[MQTT_PUBLISH], block, &p), ERR_MQTT_PROPERTY);
+	CU_ASSERT_EQUAL(decode_block(&places[MQTT_PUBLISH], block, &p), ERR_MQTT_PROTOCOL);
 }
 
 static void a_walk_over_rubbish_ends(void)

@@ -58,6 +58,7 @@ static const struct answer answers[ERR_COUNT] = {
 	[ERR_TOPIC_TOO_DEEP] = {.suback = 0x8F, .unsuback = 0x8F},
 	[ERR_MQTT_SHARED_UNSUPPORTED] = {.suback = 0x9E},
 	[ERR_FILTER_TABLE_FULL] = {.suback = 0x97},
+	[ERR_SHAPE_TABLE_FULL] = {.suback = 0x97},
 	[ERR_SUBSCRIPTION_TABLE_FULL] = {.suback = 0x97},
 	[ERR_MQTT_FILTERS_MAX] = {.suback = 0x97},
 	[ERR_NOT_SUBSCRIBED] = {.unsuback = 0x11},

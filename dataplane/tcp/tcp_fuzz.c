@@ -306,8 +306,10 @@ static void do_segment(struct reader *r)
 		return;
 	const size_t header = tcp_header_encode(&h, tcp);
 	const uint16_t size = sizes[sel & 7];
+	const uint32_t first =
+		h.seq + ((h.flags & TCP_SYN) != 0); /* a SYN has a number of its own */
 	for (uint16_t i = 0; i < size; i++)
-		tcp[header + i] = peer_byte(h.seq + i);
+		tcp[header + i] = peer_byte(first + i);
 	give_tcp(tcp, header + size, (sel & 32) != 0, (sel & 24) == 24);
 }
 

@@ -211,7 +211,6 @@ static void on_accepted(struct worker *w, const struct tcp_event *e)
 		.queued = queued,
 		.client_id_long = POOL_NONE};
 	tcp_set_user(w->tcp, e->id, e->id.index);
-	counter_add(w->counters, COUNTER_SESSIONS, 1);
 	mqtt_session_open(&c->session, &worker_session_ops, c, &w->session_conf, w->now_us);
 }
 
@@ -224,7 +223,6 @@ static void on_closed(struct worker *w, const struct tcp_event *e)
 	c->open = false;
 	connection_end_session(w, c);
 	wheel_cancel(&w->wheel, e->id.index);
-	counter_sub(w->counters, COUNTER_SESSIONS, 1);
 	if (e->why != ERR_NONE)
 		counter_err(w->counters, e->why);
 }

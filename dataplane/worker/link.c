@@ -205,13 +205,17 @@ static struct connection *find(struct worker *w, struct shm_connection id)
 	return c->session_open && c->id.generation == id.generation ? c : NULL;
 }
 
-/* A new control plane judged a session that was live before it: it has a new epoch, or no place. */
+/* A new control plane judged a session that was live before it: a new epoch, or no place. */
 static void on_regrant(struct worker *w, struct connection *c, const struct shm_grant *g)
 {
-	if (g->verdict == SESSION_GRANTED)
-		c->epoch = g->epoch;
-	else if (!c->finishing)
-		mqtt_session_on_revoke(&c->session, ERR_MQTT_TAKEN_OVER, w->now_us);
+	const struct session_grant grant = {.verdict = (enum session_verdict)g->verdict,
+		.session_present = g->session_present != 0,
+		.epoch = g->epoch};
+
+	if (c->finishing || g->verdict > SESSION_REFUSED_BUSY)
+		return;
+	c->epoch = g->epoch;
+	mqtt_session_on_grant(&c->session, &grant, w->now_us);
 }
 
 static void on_grant(struct worker *w, const struct shm_grant *g)
@@ -237,8 +241,6 @@ static void on_grant(struct worker *w, const struct shm_grant *g)
 		.epoch = g->epoch};
 	if (g->assigned_size > 0 && !remember_client_id(w, c, grant.assigned_client_id))
 		return;
-	if (grant.verdict == SESSION_GRANTED)
-		counter_add(w->counters, COUNTER_CONNECTS, 1);
 	mqtt_session_on_grant(&c->session, &grant, w->now_us);
 	connection_input(w, c); /* what the client sent meanwhile */
 }
