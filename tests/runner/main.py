@@ -11,6 +11,7 @@ from context import Context
 from coverage import Coverage
 from fuzz import Fuzz
 from planted import Planted
+from process import end_with_us
 from scripts import Scripts
 from tidysuite import Tidy
 from tree import BUILD, BuildFailed
@@ -95,6 +96,7 @@ def print_list(groups, patterns):
 
 def main():
     args = arguments()
+    end_with_us()
     context = Context(args.long, bool(args.ids))
     groups = {name: suites_of(name, context) for name in SUITES}
     context.ids = lambda: [t for suites in groups.values() for s in suites for t in s.list()]

@@ -3,7 +3,14 @@
 import os
 import signal
 import subprocess
+import threading
+import time
 from dataclasses import dataclass
+
+PATIENCE_S = 5
+
+running = set()  # process groups
+lock = threading.Lock()
 
 
 @dataclass
@@ -33,22 +40,42 @@ def run(argv, timeout_s, env=None, cwd=None):
         cwd=cwd,
         start_new_session=True,
     )
+    with lock:
+        running.add(child.pid)
     late = False
     try:
         output, _ = child.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired:
         late = True
-        end_group(child.pid)
+        signal_group(child.pid, signal.SIGKILL)
         output, _ = child.communicate()
-    except BaseException:
-        end_group(child.pid)
-        raise
-    end_group(child.pid)
+    finally:
+        signal_group(child.pid, signal.SIGKILL)
+        with lock:
+            running.discard(child.pid)
     return Ended(child.returncode, output.decode("utf-8", "replace"), late)
 
 
-def end_group(pid):
+def signal_group(pid, number):
     try:
-        os.killpg(pid, signal.SIGKILL)
+        os.killpg(pid, number)
     except ProcessLookupError:
         pass
+
+
+def end_all(number, frame):
+    """We were told to stop: the programs may tidy up after themselves, but not for long."""
+    groups = list(running)
+    for pid in groups:
+        signal_group(pid, signal.SIGTERM)
+    deadline = time.monotonic() + PATIENCE_S
+    while running and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for pid in groups:
+        signal_group(pid, signal.SIGKILL)
+    os._exit(128 + number)
+
+
+def end_with_us():
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, end_all)

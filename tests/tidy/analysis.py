@@ -131,11 +131,14 @@ def cached(sources, build, name, files, command, config):
             return kept.read_text().splitlines(), kept.name
         ended = subprocess.run(argv, cwd=directory, capture_output=True, check=False)
         text = (ended.stdout + ended.stderr).decode("utf-8", "replace")
-        lines = [l for l in text.replace(f"{sources.root}/", "").splitlines()
+        lines = [l for l in text.replace(f"{sources.root}/", "").replace("../../", "").splitlines()
             if re.search(interesting, l) and "warnings generated" not in l]
         if ended.returncode != 0 and not lines:
             lines = [f"{path}: {argv[0]} ended with {ended.returncode}: {text[-300:]}"]
-        kept.write_text("".join(line + "\n" for line in lines))
+        if ended.returncode >= 0:  # else it was killed, and has said nothing about the file
+            fresh = kept.with_suffix(".new")
+            fresh.write_text("".join(line + "\n" for line in lines))
+            fresh.rename(kept)
         return lines, kept.name
 
     with ThreadPoolExecutor(JOBS) as pool:
