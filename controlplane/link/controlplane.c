@@ -162,6 +162,20 @@ static bool perform(
 	case SHM_COMMAND_CLOSED:
 		registry_closed(cp->registry, worker, cp->command.closed);
 		return true;
+	case SHM_COMMAND_POSITION:
+	case SHM_COMMAND_RESYNCED:
+	case SHM_COMMAND_DECLINED:
+	case SHM_COMMAND_APPLIED:
+	case SHM_COMMAND_PART:
+	case SHM_COMMAND_STORE:
+	case SHM_COMMAND_SUBSCRIBE:
+	case SHM_COMMAND_UNSUBSCRIBE:
+	case SHM_COMMAND_RELEASE:
+	case SHM_COMMAND_RECEIVED:
+	case SHM_COMMAND_SETTLED:
+	case SHM_COMMAND_ENDED:
+	case SHM_COMMANDS:
+		break;
 	}
 	return true;
 }

@@ -52,3 +52,10 @@ static inline uint32_t read_u32(struct reader *r)
 			   : (uint32_t)b.at[0] << 24 | (uint32_t)b.at[1] << 16 |
 				     (uint32_t)b.at[2] << 8 | b.at[3];
 }
+
+static inline uint64_t read_u64(struct reader *r)
+{
+	const uint64_t high = read_u32(r);
+
+	return high << 32 | read_u32(r);
+}

@@ -57,3 +57,9 @@ static inline void write_u32(struct writer *w, uint32_t v)
 		(uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v};
 	write_bytes(w, (struct span){b, 4});
 }
+
+static inline void write_u64(struct writer *w, uint64_t v)
+{
+	write_u32(w, (uint32_t)(v >> 32));
+	write_u32(w, (uint32_t)v);
+}

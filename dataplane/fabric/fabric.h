@@ -15,10 +15,14 @@ enum { FABRIC_IDENTIFIERS_MAX = 8 };
  * own is left out (MQTT-5.0 3.8.3.1-3), the others of that connection are not. */
 struct delivery {
 	uint32_t connection;
-	uint8_t qos; /* the highest that the subscriptions allow */
+	uint8_t qos; /* the highest that the subscriptions allow; the message's own may be lower */
 	bool retain; /* any of them is retain-as-published, and the publisher's flag is set */
 	uint8_t identifier_count; /* further ones are left out, and counted */
 	uint32_t identifiers[FABRIC_IDENTIFIERS_MAX];
+	/* Not from a match. */
+	uint64_t entry; /* of a durable session's queue: settle it; 0: transient */
+	bool dup;       /* it may have been sent before */
+	bool retained;  /* a retained value: its flag is set whatever the options say */
 };
 
 /* Must not subscribe, unsubscribe, forget or publish: note it and do it after fabric_publish. */

@@ -36,12 +36,13 @@ struct message_props {
 struct message {
 	struct span topic;          /* in the head */
 	struct message_props props; /* in the head */
-	uint32_t publisher;         /* connection that published it; POOL_NONE: none */
+	uint32_t publisher; /* connection of this worker that published it; POOL_NONE: none */
 	uint32_t refs;
 	uint32_t payload_size;
 	uint32_t payload_have;    /* while it is being built */
 	struct rte_mbuf *payload; /* segments in order; NULL when empty */
 	struct rte_mbuf *last;    /* where the next chunk goes */
+	uint8_t qos;              /* the publisher's */
 	bool retain;              /* publisher's flag, for retain-as-published */
 	bool large_head;
 	struct messages *store;

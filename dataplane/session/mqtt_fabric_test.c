@@ -82,12 +82,14 @@ static struct message *begin(
 	return m;
 }
 
-static enum err publish(void *owner, struct message **m, bool *matched)
+static enum published publish(
+	void *owner, struct message **m, const struct publish_order *o, bool *matched)
 {
 	(void)owner;
+	(void)o;
 	*matched = fabric_publish(fabric, *m) > 0;
 	message_put(m);
-	return ERR_NONE;
+	return PUBLISHED_DONE;
 }
 
 static void answer_later(struct client *c, uint32_t token, enum err e)

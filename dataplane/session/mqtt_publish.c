@@ -95,10 +95,8 @@ void mqtt_publish_message(struct mqtt_session *s, struct message **m)
 	*m = NULL; /* the session may be called to deliver while it publishes */
 	counter_add(counters, COUNTER_PUBLISHES, 1);
 	counter_add(counters, COUNTER_PUBLISH_BYTES, whole->payload_size);
-	const enum err e = s->ops->verbs.publish(s->owner, &whole, &matched);
-	if (e != ERR_NONE)
-		counter_err(counters, e);
-	else if (!matched)
+	const struct publish_order order = {.qos = 0};
+	if (s->ops->verbs.publish(s->owner, &whole, &order, &matched) == PUBLISHED_DONE && !matched)
 		counter_add(counters, COUNTER_MESSAGES_UNMATCHED, 1);
 }
 

@@ -119,7 +119,6 @@ static void world_changes(struct reader *r)
 
 	world.request_refused = detail & 1;
 	world.self_subscribed = detail >> 1 & 1;
-	world.publish_err = detail & 4 ? ERR_TOPIC_TOO_DEEP : ERR_NONE;
 	world.conf.keepalive_max_s = detail >> 3;
 }
 

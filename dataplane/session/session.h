@@ -18,6 +18,9 @@ struct session_request {
 	bool clean_start;
 	uint32_t session_expiry_s;
 	uint16_t keepalive_s;
+	uint16_t receive_max;       /* unacknowledged messages that the client takes; never 0 */
+	const struct message *will; /* NULL: none; borrowed for the call */
+	uint32_t will_delay_s;
 	uint8_t protocol; /* enum session_protocol */
 	uint8_t version;  /* the protocol's own number */
 };
@@ -35,6 +38,8 @@ enum session_verdict {
 struct session_grant {
 	enum session_verdict verdict;
 	bool session_present;
+	bool durable; /* what it subscribes to is a queue that survives this connection */
+	bool kept;    /* the control plane keeps something of it: durable, or a will */
 	struct span assigned_client_id; /* empty unless one was asked for */
 	uint64_t epoch;                 /* of the session; older ones are fenced */
 };
@@ -51,6 +56,19 @@ struct session_ops {
 	void (*timer)(void *owner, uint64_t deadline_us);
 	/* Answered by on_grant, on this or a later turn. False: cannot be asked now (busy). */
 	bool (*request)(void *owner, const struct session_request *r);
+	/* QoS 2 of the publisher: forgets a received packet id (PUBREL). True: that is so now;
+	 * false: on_released answers. */
+	bool (*release)(void *owner, uint16_t packet_id);
+	/* Entries of a durable session's queue (struct delivery). The client will never need it
+	 * again (PUBACK, PUBCOMP, a refusal). */
+	void (*settle)(void *owner, uint64_t entry);
+	/* The client has it and must not get it again (PUBREC): on_received answers. */
+	void (*receive)(void *owner, uint64_t entry);
+	/* Deliveries that were declined (deliver answered false) may fit now. */
+	void (*room)(void *owner);
+	/* How the session ended, before `finish` or with the last call: the will is void; the
+	 * expiry is a new one. Only for kept sessions. */
+	void (*farewell)(void *owner, bool will_void, bool expiry_changed, uint32_t expiry_s);
 	struct verbs verbs;
 };
 

@@ -27,6 +27,20 @@ struct shm_config {
 	uint32_t half_open_max;
 	uint32_t mqtt_port;
 	uint32_t keepalive_max_s;
+	uint32_t sessions_max;       /* durable, stored */
+	uint32_t queue_messages_max; /* in one durable queue */
+	uint64_t queue_bytes_max;    /* the same, of bodies */
+	uint32_t queued_max;         /* waiting for the window of one clean session */
+	uint32_t outbound_max;       /* messages in flight and waiting, of a worker's sessions */
+	uint32_t inflight_max;       /* unacknowledged, to one client */
+	uint32_t receive_max;        /* unacknowledged, from one client */
+	uint32_t topic_alias_max;    /* that a client may set */
+	uint32_t session_expiry_max_s;
+	uint32_t retained_max;       /* topics, of a worker */
+	uint64_t retained_bytes_max; /* topics and values, of a worker */
+	uint64_t wal_bytes_max;
+	uint64_t sync_interval_us; /* journal: until the next sync */
+	char durability[8];        /* "synced", "journal", "memory" */
 	uint64_t connect_timeout_us, grant_timeout_us, park_timeout_us;
 	uint64_t takeover_timeout_us; /* how long a CONNECT waits for the end of an older one */
 	uint64_t tcp_keepalive_us;

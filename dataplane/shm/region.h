@@ -24,10 +24,11 @@ enum {
 	SHM_WORKERS_MAX = 8,
 	SHM_RING_SLOTS = 1024,
 	SHM_SLOT_BYTES = 64,
-	SHM_ARENA_BYTES = 1 << 20, /* per worker: strings on their way to the control plane */
+	SHM_ARENA_BYTES = 1 << 20,  /* per worker and direction: text on its way */
+	SHM_PART_BYTES = 128 << 10, /* text of one slot; longer ones go in parts */
 	SHM_PAGE = 4096,
-	SHM_ABI = 1,        /* of this build */
-	SHM_ABI_OLDEST = 1, /* the oldest that it can work with */
+	SHM_ABI = 2,        /* of this build */
+	SHM_ABI_OLDEST = 2, /* the oldest that it can work with */
 };
 
 #define SHM_MAGIC 0x786f626c616e6773u /* "sgnalbox" */
@@ -70,6 +71,7 @@ struct shm_cp_worker {
 	struct shm_index command_consumer;
 	uint8_t reserved[SHM_PAGE - 2 * 64];
 	uint8_t events[SHM_RING_SLOTS][SHM_SLOT_BYTES];
+	uint8_t arena[SHM_ARENA_BYTES];
 };
 
 size_t shm_region_bytes(enum shm_region kind, uint32_t workers);

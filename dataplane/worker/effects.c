@@ -118,11 +118,13 @@ static struct message *begin(
 	return m;
 }
 
-static enum err publish(void *owner, struct message **m, bool *matched)
+static enum published publish(
+	void *owner, struct message **m, const struct publish_order *o, bool *matched)
 {
+	(void)o;
 	*matched = fabric_publish(connection_of(owner)->worker->fabric, *m) > 0;
 	message_put(m);
-	return ERR_NONE;
+	return PUBLISHED_DONE;
 }
 
 /* With one worker the fabric answers at once; the session hears of it when it has returned. */

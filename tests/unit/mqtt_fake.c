@@ -239,18 +239,20 @@ static void say_message(struct fake *f, const struct message *m)
 	say(f, "%s", line);
 }
 
-static enum err fake_publish(void *owner, struct message **m, bool *matched)
+static enum published fake_publish(
+	void *owner, struct message **m, const struct publish_order *o, bool *matched)
 {
 	struct fake *f = world_of(owner);
 	const struct delivery self = {.retain = false};
 
+	(void)o;
 	ASSERT((*m)->payload_have == (*m)->payload_size);
 	say_message(f, *m);
 	*matched = f->self_subscribed;
 	if (f->self_subscribed)
 		mqtt_session_deliver(&f->session, *m, &self, f->now_us);
 	message_put(m);
-	return f->publish_err;
+	return PUBLISHED_DONE;
 }
 
 static void note_token(struct fake *f, uint32_t token)

@@ -36,7 +36,6 @@ struct fake {
 	size_t send_room;     /* bytes that the send queue takes */
 	bool request_refused; /* ops->request answers false */
 	bool self_subscribed; /* publish delivers to the session itself */
-	enum err publish_err;
 	/* From here on nothing is cleared when the world is opened. */
 	char lines[FAKE_LINES_MAX][FAKE_LINE_SIZE];
 	uint8_t scratch[FAKE_SCRATCH_SIZE];

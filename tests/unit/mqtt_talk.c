@@ -316,11 +316,6 @@ static void step_self(struct talk *t, const char *rest)
 	t->world->self_subscribed = true;
 }
 
-static void step_publish_err(struct talk *t, const char *rest)
-{
-	t->world->publish_err = err_by_name(rest);
-}
-
 static void step_keepalive_max(struct talk *t, const char *rest)
 {
 	t->world->conf.keepalive_max_s = (uint16_t)strtoul(rest, NULL, 10);
@@ -378,8 +373,7 @@ static void step(struct talk *t, const char *line)
 		{"revoke", step_revoke}, {"wait", step_wait}, {"close", step_close},
 		{"room", step_room}, {"nobegin", step_nobegin}, {"noappend", step_noappend},
 		{"norequest", step_norequest}, {"self", step_self}, {"skip", step_skip},
-		{"publisherr", step_publish_err}, {"keepalivemax", step_keepalive_max},
-		{"state", step_state}, {"count", step_count}};
+		{"keepalivemax", step_keepalive_max}, {"state", step_state}, {"count", step_count}};
 	const size_t size = strcspn(line, " ");
 
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {

@@ -1,0 +1,42 @@
+/* route.h - the way of a published message: to connections here, to other workers, into queues.
+ *
+ * A message is matched once, on the worker where it arrived (a retained one: on
+ * the owner of its topic). Deliveries to connections of this worker happen at
+ * once; another worker gets it once, whatever it has; durable sessions become
+ * targets of one STORE. Who waits for what: docs/durability.md, "Publish".
+ *
+ * Snapshots of retained values run on the owners, paced by the session that
+ * subscribed. Not here: sessions, work (works.h), rings (peer.h). */
+#pragma once
+#include "dataplane/worker/works.h"
+
+struct publisher {
+	struct connection *connection; /* NULL: a will, by the control plane */
+	uint64_t session;              /* kept session of the publisher; 0: none */
+	bool durable;                  /* its packet ids are kept, too */
+	uint64_t will_of;
+};
+
+MUST_USE bool route_create(struct worker *w);
+void route_fini(struct worker *w);
+
+/* As verbs.publish: takes *m unless NO_ROOM. */
+enum published route_publish(struct worker *w, struct message **m, const struct publisher *from,
+	const struct publish_order *o, bool *matched);
+/* A STORE has ended; m is still the work's. Answers the publisher, fans out what waited. */
+void route_stored(struct worker *w, const struct order *order, struct message *m, enum err e);
+
+/* Subscriptions of transient connections; answered by mqtt_session_on_subscribed, now or later. */
+void route_subscribe(struct worker *w, struct connection *c, uint32_t token, struct span filter,
+	const struct subscription_options *options);
+void route_unsubscribe(struct worker *w, struct connection *c, uint32_t token, struct span filter);
+void route_forget(struct worker *w, struct connection *c); /* all of them, and its snapshots */
+/* A durable session's subscription is in force: its snapshot, if its options want one. */
+void route_snapshot(struct worker *w, struct connection *c, struct span filter,
+	const struct subscription_options *options, bool was_new);
+void route_room(struct worker *w, struct connection *c); /* its session takes more */
+/* RETAINED of the control plane: a stored value, before LOADED. Takes *m. */
+void route_load_retained(struct worker *w, struct message **m);
+
+bool route_poll(struct worker *w); /* peers' slots and running snapshots, a bounded piece */
+bool route_waits(const struct worker *w);
