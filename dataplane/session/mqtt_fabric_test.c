@@ -87,7 +87,7 @@ static enum published publish(
 {
 	(void)owner;
 	(void)o;
-	*matched = fabric_publish(fabric, *m) > 0;
+	*matched = fabric_publish(fabric, *m, FABRIC_ALL) > 0;
 	message_put(m);
 	return PUBLISHED_DONE;
 }
@@ -118,7 +118,7 @@ static void unsubscribe(void *owner, uint32_t token, struct span filter)
 static void deliver(void *owner, const struct delivery *d, struct message *m)
 {
 	(void)owner;
-	mqtt_session_deliver(&clients[d->connection].session, m, d, now_us);
+	mqtt_session_deliver(&clients[d->index].session, m, d, now_us);
 }
 
 static const struct session_ops ops = {.send = send_bytes,

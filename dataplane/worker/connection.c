@@ -189,7 +189,7 @@ void connection_on_timer(void *owner, uint32_t index, uint64_t now_us)
 void connection_deliver(void *owner, const struct delivery *d, struct message *m)
 {
 	struct worker *w = (struct worker *)owner;
-	struct connection *c = &w->connections[d->connection];
+	struct connection *c = &w->connections[d->index];
 
 	if (!c->session_open || c->finishing)
 		return;

@@ -122,7 +122,7 @@ static enum published publish(
 	void *owner, struct message **m, const struct publish_order *o, bool *matched)
 {
 	(void)o;
-	*matched = fabric_publish(connection_of(owner)->worker->fabric, *m) > 0;
+	*matched = fabric_publish(connection_of(owner)->worker->fabric, *m, FABRIC_ALL) > 0;
 	message_put(m);
 	return PUBLISHED_DONE;
 }
