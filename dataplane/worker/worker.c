@@ -2,6 +2,7 @@
 #include "dataplane/worker/worker_internal.h"
 
 #include "dataplane/base/assert.h"
+#include "dataplane/worker/route.h"
 
 #include <rte_mempool.h>
 #include <rte_prefetch.h>
@@ -65,6 +66,8 @@ static struct fabric_conf fabric_conf_of(struct worker *w)
 	const struct shm_config *c = &w->conf.config;
 
 	return (struct fabric_conf){.connections_max = c->connections_max,
+		.queues_max = c->sessions_max,
+		.workers = w->conf.peers == NULL ? 0 : peers_workers(w->conf.peers),
 		.subscriptions_max = c->subscriptions_max,
 		.match = {.filters_max = c->filters_max,
 			.filter_bytes_max = c->filter_bytes_max,
@@ -137,7 +140,8 @@ static bool create_layers(struct worker *w, uint64_t now_us)
 	w->tcp = tcp_create(&tcp, now_us);
 	w->messages = messages_create(&messages);
 	w->fabric = fabric_create(&fabric);
-	return w->tcp != NULL && w->messages != NULL && w->fabric != NULL && link_create(w);
+	return w->tcp != NULL && w->messages != NULL && w->fabric != NULL && link_create(w) &&
+	       works_create(w) && route_create(w);
 }
 
 struct worker *worker_create(
@@ -184,8 +188,11 @@ void worker_destroy(struct worker **worker)
 	struct worker *w = *worker;
 
 	*worker = NULL;
-	if (w->fabric != NULL && w->messages != NULL && w->tcp != NULL)
+	if (w->fabric != NULL && w->messages != NULL && w->tcp != NULL && w->works != NULL &&
+		w->route != NULL)
 		close_sessions(w);
+	works_fini(w); /* it holds messages, and so does the next */
+	route_fini(w);
 	if (w->tcp != NULL)
 		tcp_destroy(&w->tcp); /* gives back what it was lent */
 	if (w->net != NULL)
@@ -271,6 +278,7 @@ bool worker_turn(struct worker *w, uint64_t now_us)
 	w->busy = false;
 	w->busy |= link_poll(w); /* before the NIC: two full queues cannot wait for each other */
 	w->busy |= peers_poll(w);
+	w->busy |= route_poll(w);
 	worker_run_again(w);
 	receive(w);
 	run_timers(w);
@@ -278,7 +286,7 @@ bool worker_turn(struct worker *w, uint64_t now_us)
 	worker_settle(w);
 	tcp_flush(w->tcp, now_us);
 	net_flush(w->net);
-	link_flush(w);
+	w->busy |= link_flush(w);
 	peers_flush(w);
 	publish_gauges(w);
 	counter_add(w->counters, COUNTER_WORKER_TURNS, 1);
@@ -301,7 +309,8 @@ uint64_t worker_next_us(const struct worker *w)
 
 bool worker_waits(const struct worker *w)
 {
-	return w->link.pending > 0 || w->link.farewell_count > 0 || w->link.resyncing;
+	return w->link.pending > 0 || w->link.farewell_count > 0 || w->link.resyncing ||
+	       w->link.introducing || works_open(w) || route_waits(w);
 }
 
 void worker_shutdown(struct worker *w, uint64_t now_us)
@@ -326,5 +335,5 @@ size_t worker_bytes(const struct box_conf *conf)
 
 	return n * (sizeof(struct connection) + sizeof(struct farewell) + 2 * sizeof(uint32_t) +
 			   sizeof(struct wheel_node) + WORKER_CLIENT_ID_MAX) +
-	       2u * WORKER_SCRATCH_BYTES;
+	       2u * WORKER_SCRATCH_BYTES + works_bytes(&conf->config);
 }
