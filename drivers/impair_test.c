@@ -50,9 +50,10 @@ static uint16_t fake_tx(struct driver *d, uint16_t queue, struct rte_mbuf **fram
 	return taken;
 }
 
-static void fake_wait(struct driver *d, uint16_t queue, uint64_t timeout_us)
+static void fake_wait(struct driver *d, uint16_t queue, int bell, uint64_t timeout_us)
 {
 	(void)queue;
+	(void)bell;
 	((struct fake *)d)->waited_us = timeout_us;
 }
 
@@ -86,9 +87,10 @@ static struct rig *rig_open(const struct impair_settings *s)
 		{.mtu = 1500, .queues = 1, .segs_max = 4, .wakes = true, .name = "fake"},
 		&r.counters};
 	r.inner.room = UINT32_MAX;
-	r.d = impair_create(&r.inner.driver, copies, HELD);
+	struct counters *const counters[] = {&r.counters};
+	r.d = impair_create(&r.inner.driver, &copies, counters, HELD);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(r.d);
-	impair_set(r.d, s);
+	impair_set(r.d, 0, s);
 	return &r;
 }
 
@@ -114,7 +116,7 @@ static void send(struct rig *r, uint8_t name, uint64_t now_us)
 {
 	struct rte_mbuf *m = frame(r, name, 60);
 
-	impair_now(r->d, now_us);
+	impair_now(r->d, 0, now_us);
 	CU_ASSERT_EQUAL_FATAL(driver_tx(r->d, 0, &m, 1), 1);
 }
 
@@ -137,7 +139,7 @@ static const char *names(struct rte_mbuf **frames, uint32_t count)
 
 static const char *sent(struct rig *r, uint64_t now_us)
 {
-	impair_now(r->d, now_us);
+	impair_now(r->d, 0, now_us);
 	const uint32_t count = r->inner.out_count;
 	r->inner.out_count = 0;
 	return names(r->inner.out, count);
@@ -148,7 +150,7 @@ static const char *received(struct rig *r, uint64_t now_us)
 	struct rte_mbuf *frames[256];
 	uint32_t count = 0;
 
-	impair_now(r->d, now_us);
+	impair_now(r->d, 0, now_us);
 	for (uint16_t n; (n = driver_rx(r->d, 0, frames + count, 32)) > 0;)
 		count += n;
 	return names(frames, count);
@@ -174,7 +176,7 @@ static void off_passes_the_very_buffers(void)
 	CU_ASSERT_EQUAL_FATAL(driver_rx(r->d, 0, got, 8), 1);
 	CU_ASSERT_PTR_EQUAL(got[0], m[2]);
 	rte_pktmbuf_free(got[0]);
-	CU_ASSERT_EQUAL(impair_next_us(r->d), UINT64_MAX);
+	CU_ASSERT_EQUAL(impair_next_us(r->d, 0), UINT64_MAX);
 	CU_ASSERT_STRING_EQUAL(r->d->facts.name, "fake");
 	CU_ASSERT_EQUAL(r->d->facts.segs_max, 4);
 	rig_close(r);
@@ -204,23 +206,23 @@ static void delay_holds_both_directions(void)
 	arrive(r, 'x');
 	CU_ASSERT_STRING_EQUAL(received(r, 500), "");
 	CU_ASSERT_EQUAL(rte_mempool_in_use_count(r->pool), 0); /* only copies are held */
-	CU_ASSERT_EQUAL(impair_next_us(r->d), 1100);
-	r->d->ops->wait(r->d, 0, 5000);
+	CU_ASSERT_EQUAL(impair_next_us(r->d, 0), 1100);
+	r->d->ops->wait(r->d, 0, -1, 5000);
 	CU_ASSERT_EQUAL(r->inner.waited_us, 600);
-	r->d->ops->wait(r->d, 0, 50);
+	r->d->ops->wait(r->d, 0, -1, 50);
 	CU_ASSERT_EQUAL(r->inner.waited_us, 50);
 	CU_ASSERT_STRING_EQUAL(sent(r, 1099), "");
 	CU_ASSERT_STRING_EQUAL(sent(r, 1100), "a");
 	CU_ASSERT_STRING_EQUAL(received(r, 1499), "");
 	CU_ASSERT_STRING_EQUAL(received(r, 1500), "x");
 	CU_ASSERT_STRING_EQUAL(sent(r, 1500), "b");
-	CU_ASSERT_EQUAL(impair_next_us(r->d), UINT64_MAX);
+	CU_ASSERT_EQUAL(impair_next_us(r->d, 0), UINT64_MAX);
 	CU_ASSERT_TRUE(r->d->ops->link_up(r->d));
 	r->inner.waited_us = 0;
 	send(r, 'c', 2000);
 	r->inner.room = 0;
 	CU_ASSERT_STRING_EQUAL(sent(r, 3000), "");
-	r->d->ops->wait(r->d, 0, 5000); /* something is due: no waiting */
+	r->d->ops->wait(r->d, 0, -1, 5000); /* something is due: no waiting */
 	CU_ASSERT_EQUAL(r->inner.waited_us, 0);
 	CU_ASSERT_FALSE(r->d->ops->link_up(r->d));
 	rig_close(r);
@@ -330,7 +332,7 @@ static void without_copies_what_must_wait_is_dropped(void)
 	CU_ASSERT_EQUAL_FATAL(rte_pktmbuf_alloc_bulk(r->copies, all, HELD * 4), 0);
 	send(r, 'a', 0);
 	CU_ASSERT_EQUAL(dropped(r), 1);
-	impair_set(r->d, &twice);
+	impair_set(r->d, 0, &twice);
 	send(r, 'b', 0); /* no copy: no duplicate, but no loss either */
 	CU_ASSERT_STRING_EQUAL(sent(r, 1000), "b");
 	CU_ASSERT_EQUAL(dropped(r), 1);
@@ -348,10 +350,10 @@ static void back_pressure_is_passed_on(void)
 	r->inner.room = 4;
 	for (int i = 0; i < 10; i++)
 		m[i] = frame(r, (uint8_t)('0' + i), 60);
-	impair_now(r->d, 0);
+	impair_now(r->d, 0, 0);
 	const uint16_t taken = driver_tx(r->d, 0, m, 10);
 	CU_ASSERT_TRUE(taken >= 5);
-	impair_now(r->d, 10);
+	impair_now(r->d, 0, 10);
 	CU_ASSERT_EQUAL(driver_tx(r->d, 0, m + taken, (uint16_t)(10 - taken)), 0);
 	CU_ASSERT_STRING_EQUAL(sent(r, 10), "0123");
 	CU_ASSERT_EQUAL(dropped(r), 0);
@@ -388,7 +390,7 @@ static void switching_off_lets_the_held_ones_go_first(void)
 	send(r, 'a', 0);
 	arrive(r, 'x');
 	CU_ASSERT_STRING_EQUAL(received(r, 0), "");
-	impair_set(r->d, &off);
+	impair_set(r->d, 0, &off);
 	send(r, 'b', 10);
 	arrive(r, 'y');
 	CU_ASSERT_STRING_EQUAL(sent(r, 999), "");
@@ -406,7 +408,7 @@ static uint64_t replay(uint64_t seed)
 	uint64_t hash = 0;
 
 	for (int step = 0; step < 400; step++) {
-		impair_now(r->d, (uint64_t)step * 50);
+		impair_now(r->d, 0, (uint64_t)step * 50);
 		struct rte_mbuf *m = frame(r, (uint8_t)step, 20);
 		CU_ASSERT_EQUAL(driver_tx(r->d, 0, &m, 1), 1);
 		arrive(r, (uint8_t)(step * 3));
