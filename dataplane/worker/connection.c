@@ -208,7 +208,8 @@ void connection_deliver(void *owner, const struct delivery *d, struct message *m
 
 	if (!c->session_open || c->finishing)
 		return;
-	mqtt_session_deliver(&c->session, m, d, w->now_us);
+	const bool taken = mqtt_session_deliver(&c->session, m, d, w->now_us);
+	ASSERT(taken || d->entry != 0 || d->retained); /* others are dropped, and counted */
 }
 
 static void on_accepted(struct worker *w, const struct tcp_event *e)

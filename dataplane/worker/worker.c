@@ -9,6 +9,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum {
+	ALIASES_MEAN = 2,   /* topic aliases that all clients may use together, each */
+	FILTER_BLOCKS = 64, /* SUBSCRIBEs of many filters under way at once */
+};
+
+uint32_t worker_messages_max(const struct shm_config *c)
+{
+	return c->messages_max + c->outbound_max;
+}
+
 static uint16_t transmit(void *owner, struct rte_mbuf **frames, uint16_t n)
 {
 	struct worker *w = (struct worker *)owner;
@@ -82,11 +92,34 @@ static struct messages_conf messages_conf_of(const struct worker *w)
 {
 	const struct shm_config *c = &w->conf.config;
 
-	return (struct messages_conf){.count = c->messages_max,
+	return (struct messages_conf){.count = worker_messages_max(c),
 		.large_count = 32,
 		.segments = w->conf.pools.segments,
 		.segments_reserve = c->message_buffers / 64,
 		.counters = w->counters};
+}
+
+static struct mqtt_memory_conf session_memory_of(
+	const struct shm_config *c, struct counters *counters)
+{
+	const uint32_t aliases =
+		c->topic_alias_max < ALIASES_MEAN ? c->topic_alias_max : ALIASES_MEAN;
+
+	return (struct mqtt_memory_conf){.outbound = {.nodes_max = c->outbound_max,
+						 .queued_max = c->queued_max,
+						 .inflight_max = (uint16_t)c->inflight_max,
+						 .counters = counters},
+		.inbound_max = c->connections_max + c->outbound_max,
+		.alias_chunks_max = c->connections_max * aliases,
+		.filter_blocks_max = FILTER_BLOCKS};
+}
+
+static bool create_sessions(struct worker *w)
+{
+	const struct mqtt_memory_conf conf = session_memory_of(&w->conf.config, w->counters);
+
+	w->session_memory = mqtt_memory_create(&conf);
+	return w->session_memory != NULL;
 }
 
 static void session_conf_init(struct worker *w)
@@ -99,8 +132,12 @@ static void session_conf_init(struct worker *w)
 			.connect_timeout_us = c->connect_timeout_us,
 			.grant_timeout_us = c->grant_timeout_us,
 			.park_timeout_us = c->park_timeout_us,
+			.session_expiry_max_s = c->session_expiry_max_s,
+			.receive_max = (uint16_t)c->receive_max,
+			.topic_alias_max = (uint16_t)c->topic_alias_max,
 			.keepalive_max_s = (uint16_t)c->keepalive_max_s,
 			.counters = w->counters,
+			.memory = w->session_memory,
 			.scratch = w->encode,
 			.scratch_size = WORKER_SCRATCH_BYTES};
 }
@@ -141,7 +178,7 @@ static bool create_layers(struct worker *w, uint64_t now_us)
 	w->messages = messages_create(&messages);
 	w->fabric = fabric_create(&fabric);
 	return w->tcp != NULL && w->messages != NULL && w->fabric != NULL && link_create(w) &&
-	       works_create(w) && route_create(w);
+	       create_sessions(w) && works_create(w) && route_create(w);
 }
 
 struct worker *worker_create(
@@ -199,6 +236,8 @@ void worker_destroy(struct worker **worker)
 		net_destroy(&w->net);
 	if (w->fabric != NULL)
 		fabric_destroy(&w->fabric);
+	if (w->session_memory != NULL)
+		mqtt_memory_destroy(&w->session_memory);
 	if (w->messages != NULL)
 		messages_destroy(&w->messages);
 	link_fini(w);
@@ -331,9 +370,11 @@ uint32_t worker_connections(const struct worker *w)
 
 size_t worker_bytes(const struct box_conf *conf)
 {
+	const struct mqtt_memory_conf sessions = session_memory_of(&conf->config, NULL);
 	const size_t n = conf->config.connections_max;
 
 	return n * (sizeof(struct connection) + sizeof(struct farewell) + 2 * sizeof(uint32_t) +
 			   sizeof(struct wheel_node) + WORKER_CLIENT_ID_MAX) +
-	       2u * WORKER_SCRATCH_BYTES + works_bytes(&conf->config);
+	       2u * WORKER_SCRATCH_BYTES + works_bytes(&conf->config) +
+	       mqtt_memory_bytes(&sessions);
 }

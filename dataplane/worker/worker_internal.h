@@ -55,14 +55,20 @@ struct worker {
 	uint32_t answer_count;
 	struct connection *calling; /* whose session is inside a call: they are for it */
 	struct mqtt_session_conf session_conf;
+	struct mqtt_memory *session_memory;
 	struct worker_link link;
 	struct steer steer;
 	struct works *works;
+	struct route *route;
 	bool busy; /* this turn found something to do */
 };
 
 /* worker.c: takes a frame that is this worker's to handle. */
 void worker_receive(struct worker *w, struct rte_mbuf *frame);
+
+/* worker.c: messages alive at once: those that publishers and queues bring in, and those that wait
+ * for clients, which must not starve them. */
+uint32_t worker_messages_max(const struct shm_config *c);
 
 /* effects.c */
 extern const struct session_ops worker_session_ops;

@@ -9,7 +9,7 @@
  *
  * Not here: who gets a message (route.h), connections' grants (link.c). */
 #pragma once
-#include "dataplane/fabric/message.h"
+#include "dataplane/fabric/verbs.h"
 #include "dataplane/shm/config.h"
 #include "dataplane/shm/parcel.h"
 #include "dataplane/shm/slots.h"

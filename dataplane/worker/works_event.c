@@ -101,7 +101,8 @@ static struct message *message_of(struct worker *w, const struct parcel *p, uint
 		.expiry_s = expiry_s,
 		.payload_is_utf8 = p->payload_is_utf8,
 		.priority = p->priority};
-	const uint64_t most = (uint64_t)w->conf.config.messages_max * MESSAGES_SHARE_NUMERATOR;
+	const uint64_t most =
+		(uint64_t)worker_messages_max(&w->conf.config) * MESSAGES_SHARE_NUMERATOR;
 
 	if (messages_alive(w->messages) * (uint64_t)MESSAGES_SHARE_DENOMINATOR > most)
 		return NULL;
@@ -313,8 +314,11 @@ static void unreplicate(struct worker *w, const struct shm_replica *r, struct sp
 {
 	const uint32_t index = works_replica(w, r->session);
 
-	if (index != POOL_NONE)
-		(void)fabric_unsubscribe(w->fabric, fabric_queue(w->fabric, index), filter);
+	if (index == POOL_NONE)
+		return;
+	const enum err e = fabric_unsubscribe(w->fabric, fabric_queue(w->fabric, index), filter);
+	if (e != ERR_NONE && e != ERR_NOT_SUBSCRIBED)
+		counter_err(w->counters, e);
 }
 
 static void drop_replica(struct worker *w, uint32_t index)
