@@ -201,15 +201,21 @@ void connection_on_timer(void *owner, uint32_t index, uint64_t now_us)
 	connection_input(w, c); /* it may have been parked */
 }
 
-void connection_deliver(void *owner, const struct delivery *d, struct message *m)
+bool connection_offer(
+	struct worker *w, struct connection *c, const struct delivery *d, struct message *m)
 {
-	struct worker *w = (struct worker *)owner;
-	struct connection *c = &w->connections[d->index];
+	if (!c->session_open || c->finishing)
+		return true; /* nobody wants it any more */
+	return mqtt_session_deliver(&c->session, m, d, w->now_us);
+}
 
+void connection_published(struct worker *w, struct connection *c, uint16_t packet_id, enum err e)
+{
+	ASSERT(w->calling != c);
 	if (!c->session_open || c->finishing)
 		return;
-	const bool taken = mqtt_session_deliver(&c->session, m, d, w->now_us);
-	ASSERT(taken || d->entry != 0 || d->retained); /* others are dropped, and counted */
+	mqtt_session_on_published(&c->session, packet_id, e, w->now_us);
+	connection_input(w, c); /* it may have waited for this */
 }
 
 static void on_accepted(struct worker *w, const struct tcp_event *e)

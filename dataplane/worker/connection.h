@@ -51,9 +51,6 @@ struct connection {
 void connection_on_event(struct worker *w, const struct tcp_event *e);
 void connection_input(struct worker *w, struct connection *c);
 void connection_on_timer(void *owner, uint32_t index, uint64_t now_us);
-void connection_deliver(void *owner, const struct delivery *d, struct message *m);
-/* Answers a subscription: when the session's own call has returned, or at once. */
-void connection_answer(struct worker *w, struct connection *c, uint32_t token, enum err e);
 void connection_end_session(struct worker *w, struct connection *c);
 struct span connection_client_id(const struct worker *w, const struct connection *c);
 

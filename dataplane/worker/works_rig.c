@@ -97,6 +97,7 @@ bool mqtt_session_deliver(
 	if (rig_now->refuse)
 		return false;
 	note(RIG_DELIVERED, d->entry, m->payload_size);
+	rig_now->delivery = *d;
 	keep(m);
 	return true;
 }
@@ -157,6 +158,13 @@ static void connect_rings(struct rig *r)
 	shm_arena_init(&r->arena, cp->arena, 0);
 }
 
+static void nobody(void *owner, const struct delivery *d, struct message *m)
+{
+	(void)owner;
+	(void)d;
+	(void)m;
+}
+
 static void create_layers(struct rig *r)
 {
 	static struct rte_mempool *segments;
@@ -173,7 +181,8 @@ static void create_layers(struct rig *r)
 		.queues_max = c->sessions_max,
 		.subscriptions_max = 64,
 		.match = {.filters_max = 64, .filter_bytes_max = 1 << 16},
-		.counters = &r->counters};
+		.counters = &r->counters,
+		.deliver = nobody};
 	w->messages = messages_create(&messages);
 	w->fabric = fabric_create(&fabric);
 	w->connections = calloc(RIG_CONNECTIONS, sizeof(*w->connections));

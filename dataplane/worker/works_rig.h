@@ -36,6 +36,7 @@ struct rig {
 	bool refuse;          /* sessions and routes have no room */
 	struct message *kept; /* the last that was delivered or published, if `keep` */
 	bool keep;
+	struct delivery delivery; /* the last */
 	/* What the control plane has heard. */
 	struct shm_slot slot;
 	uint8_t text[RIG_TEXT_MAX]; /* of the slot, parts joined */
