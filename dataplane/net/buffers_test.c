@@ -8,7 +8,7 @@
 #include <sched.h>
 #include <string.h>
 
-enum { BUFFERS = 64, HELD = 40, ROUNDS = 50000, BURST = 7 };
+enum { BUFFERS = 64, HELD = 40, ROUNDS = 500000, BURST = 7 };
 
 static void all_can_be_taken_and_given_back(struct rte_mempool *p)
 {
