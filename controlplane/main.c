@@ -131,6 +131,20 @@ static void open_memory(struct process *p, const char *spec)
 		fail(EXIT_USAGE, "--shm", "cp and cpc are needed for writing, dp for reading");
 }
 
+/* The launcher made the memory before anybody had read the configuration. */
+static void check_workers(const struct process *p, const struct shm_config *config)
+{
+	char why[128];
+
+	if (p->map.workers == config->workers)
+		return;
+	snprintf(why, sizeof(why),
+		"is %u, but the shared memory is made for %u: start signalbox-launcher with "
+		"--workers %u",
+		config->workers, p->map.workers, config->workers);
+	fail(EXIT_USAGE, "net.workers", why);
+}
+
 static void watch_signals(struct process *p)
 {
 	sigset_t set;
@@ -169,6 +183,7 @@ static int run(const struct options *o, const struct shm_config *config)
 	if (!privileges_find(o->user, &user))
 		fail(EXIT_USAGE, "--user", strerror(errno));
 	open_memory(&p, o->shm);
+	check_workers(&p, config);
 	if (!privileges_data(o->data, &user))
 		fail(EXIT_FAILURE, o->data, strerror(errno));
 	if (!ipc_server_open(&p.server, o->socket, user.uid))

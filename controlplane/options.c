@@ -26,6 +26,7 @@ static const char usage[] =
 	"  --user USER         whom to become when started as root (nobody)\n"
 	"  --nic KIND          instead of net.nic of the file\n"
 	"  --interface NAME    instead of net.interface\n"
+	"  --workers N         instead of net.workers; the shared memory is made for so many\n"
 	"  --address A.B.C.D/LEN  instead of net.address and net.netmask\n"
 	"  --gateway A.B.C.D   instead of net.gateway\n"
 	"  --impair SPEC       instead of net.impair\n"
@@ -40,10 +41,11 @@ static const struct option options[] = {{"shm", required_argument, NULL, 's'},
 	{"socket", required_argument, NULL, 'S'}, {"data", required_argument, NULL, 'd'},
 	{"config", required_argument, NULL, 'c'}, {"user", required_argument, NULL, 'u'},
 	{"nic", required_argument, NULL, 'k'}, {"interface", required_argument, NULL, 'k'},
-	{"address", required_argument, NULL, 'k'}, {"gateway", required_argument, NULL, 'k'},
-	{"impair", required_argument, NULL, 'k'}, {"check-config", required_argument, NULL, 'C'},
-	{"show-config", no_argument, NULL, 'w'}, {"markdown", no_argument, NULL, OPTION_MARKDOWN},
-	{"help", no_argument, NULL, OPTION_HELP}, {NULL, 0, NULL, 0}};
+	{"workers", required_argument, NULL, 'k'}, {"address", required_argument, NULL, 'k'},
+	{"gateway", required_argument, NULL, 'k'}, {"impair", required_argument, NULL, 'k'},
+	{"check-config", required_argument, NULL, 'C'}, {"show-config", no_argument, NULL, 'w'},
+	{"markdown", no_argument, NULL, OPTION_MARKDOWN}, {"help", no_argument, NULL, OPTION_HELP},
+	{NULL, 0, NULL, 0}};
 
 static bool complain(const char *what)
 {

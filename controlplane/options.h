@@ -8,7 +8,7 @@
 
 enum options_mode { OPTIONS_SERVE, OPTIONS_CHECK, OPTIONS_SHOW, OPTIONS_SHOW_MARKDOWN };
 
-enum { OPTIONS_KEYS = 5, EXIT_USAGE = 2 };
+enum { OPTIONS_KEYS = 6, EXIT_USAGE = 2 };
 
 struct options {
 	enum options_mode mode;

@@ -14,14 +14,15 @@ struct fake {
 	struct driver driver;
 	struct rte_mbuf *in[LINE], *out[LINE];
 	uint32_t in_head, in_count, out_count;
-	uint32_t room; /* frames that tx still takes */
+	uint32_t room;  /* frames that tx still takes */
+	uint16_t queue; /* on which frames arrive, and whose calls are expected */
 	uint64_t waited_us;
 	bool closed;
 };
 
 struct rig {
 	struct fake inner;
-	struct counters counters;
+	struct counters counters, more_counters; /* of queues 0 and 1 */
 	struct rte_mempool *pool, *copies;
 	struct driver *d;
 };
@@ -31,7 +32,8 @@ static uint16_t fake_rx(struct driver *d, uint16_t queue, struct rte_mbuf **fram
 	struct fake *f = (struct fake *)d;
 	uint16_t given = 0;
 
-	CU_ASSERT_EQUAL(queue, 0);
+	if (queue != f->queue)
+		return 0;
 	while (given < n && f->in_head < f->in_count)
 		frames[given++] = f->in[f->in_head++];
 	return given;
@@ -42,7 +44,7 @@ static uint16_t fake_tx(struct driver *d, uint16_t queue, struct rte_mbuf **fram
 	struct fake *f = (struct fake *)d;
 	uint16_t taken = 0;
 
-	CU_ASSERT_EQUAL(queue, 0);
+	CU_ASSERT_EQUAL(queue, f->queue);
 	while (taken < n && f->room > 0 && f->out_count < LINE) {
 		f->out[f->out_count++] = frames[taken++];
 		f->room--;
@@ -73,7 +75,7 @@ static void fake_close(struct driver *d)
 
 static const struct driver_ops fake_ops = {fake_rx, fake_tx, fake_wait, fake_link_up, fake_close};
 
-static struct rig *rig_open(const struct impair_settings *s)
+static struct rig *rig_open_queues(const struct impair_settings *s, uint16_t queues)
 {
 	static struct rig r;
 	static struct rte_mempool *pool, *copies;
@@ -84,14 +86,21 @@ static struct rig *rig_open(const struct impair_settings *s)
 	}
 	r = (struct rig){.pool = pool, .copies = copies};
 	r.inner.driver = (struct driver){&fake_ops,
-		{.mtu = 1500, .queues = 1, .segs_max = 4, .wakes = true, .name = "fake"},
+		{.mtu = 1500, .queues = queues, .segs_max = 4, .wakes = true, .name = "fake"},
 		&r.counters};
 	r.inner.room = UINT32_MAX;
-	struct counters *const counters[] = {&r.counters};
-	r.d = impair_create(&r.inner.driver, &copies, counters, HELD);
+	struct counters *const counters[] = {&r.counters, &r.more_counters};
+	struct rte_mempool *const each[] = {copies, copies};
+	r.d = impair_create(&r.inner.driver, each, counters, HELD);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(r.d);
-	impair_set(r.d, 0, s);
+	for (uint16_t q = 0; q < queues; q++)
+		impair_set(r.d, q, s);
 	return &r;
+}
+
+static struct rig *rig_open(const struct impair_settings *s)
+{
+	return rig_open_queues(s, 1);
 }
 
 static void rig_close(struct rig *r)
@@ -435,6 +444,68 @@ static void the_same_seed_does_the_same(void)
 	CU_ASSERT_NOT_EQUAL(replay(7), replay(8));
 }
 
+static uint32_t received_on(struct rig *r, uint16_t queue, uint64_t now_us)
+{
+	struct rte_mbuf *frames[64];
+
+	impair_now(r->d, queue, now_us);
+	const uint16_t n = driver_rx(r->d, queue, frames, 64);
+	rte_pktmbuf_free_bulk(frames, n);
+	return n;
+}
+
+/* What is held of one queue neither comes out of another, nor moves when its time does. */
+static void queues_are_impaired_apart(void)
+{
+	const struct impair_settings slow = {.delay_us = 1000};
+	const struct impair_settings lossy = {.loss_ppm = 1000000};
+	struct rig *r = rig_open_queues(&slow, 2);
+
+	r->inner.queue = 1;
+	arrive(r, 'a');
+	CU_ASSERT_EQUAL(received_on(r, 1, 100), 0);
+	CU_ASSERT_EQUAL(impair_next_us(r->d, 0), UINT64_MAX);
+	CU_ASSERT_EQUAL(impair_next_us(r->d, 1), 1100);
+	CU_ASSERT_EQUAL(received_on(r, 0, 5000), 0);
+	CU_ASSERT_EQUAL(received_on(r, 1, 1099), 0);
+	CU_ASSERT_EQUAL(received_on(r, 1, 1100), 1);
+	struct rte_mbuf *m = frame(r, 'b', 60);
+	CU_ASSERT_EQUAL(driver_tx(r->d, 1, &m, 1), 1);
+	impair_now(r->d, 0, 9000);
+	CU_ASSERT_EQUAL(r->inner.out_count, 0);
+	impair_now(r->d, 1, 9000); /* sent on its own queue: fake_tx looks */
+	CU_ASSERT_EQUAL(r->inner.out_count, 1);
+	impair_set(r->d, 1, &lossy);
+	arrive(r, 'c');
+	CU_ASSERT_EQUAL(received_on(r, 1, 9000), 0);
+	CU_ASSERT_EQUAL(dropped(r), 0);
+	const enum counter lost = (enum counter)(COUNTER_NAMED + ERR_IMPAIR_DROPPED);
+	CU_ASSERT_EQUAL(counter_get(&r->more_counters, lost), 1);
+	rig_close(r);
+}
+
+static uint64_t losses(uint16_t queue)
+{
+	const struct impair_settings s = {.loss_ppm = 500000, .seed = 5};
+	struct rig *r = rig_open_queues(&s, 2);
+	uint64_t pattern = 0;
+
+	r->inner.queue = queue;
+	for (int i = 0; i < 64; i++) {
+		arrive(r, 'x');
+		pattern = pattern << 1 | received_on(r, queue, 0);
+	}
+	rig_close(r);
+	return pattern;
+}
+
+static void queues_do_not_lose_the_same_frames(void)
+{
+	CU_ASSERT_EQUAL(losses(0), losses(0));
+	CU_ASSERT_EQUAL(losses(1), losses(1));
+	CU_ASSERT_NOT_EQUAL(losses(0), losses(1));
+}
+
 static const struct unit_test tests[] = {
 	{"off_passes_the_very_buffers", off_passes_the_very_buffers},
 	{"loss_is_counted", loss_is_counted},
@@ -448,6 +519,8 @@ static const struct unit_test tests[] = {
 	{"back_pressure_does_not_fill_the_queue", back_pressure_does_not_fill_the_queue},
 	{"switching_off_lets_the_held_ones_go_first", switching_off_lets_the_held_ones_go_first},
 	{"the_same_seed_does_the_same", the_same_seed_does_the_same},
+	{"queues_are_impaired_apart", queues_are_impaired_apart},
+	{"queues_do_not_lose_the_same_frames", queues_do_not_lose_the_same_frames},
 };
 
 int main(int argc, char **argv)
