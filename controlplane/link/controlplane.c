@@ -2,6 +2,7 @@
 #include "controlplane/link/controlplane.h"
 
 #include "controlplane/link/command.h"
+#include "controlplane/registry/prepare.h"
 #include "dataplane/base/assert.h"
 
 #include <stdlib.h>
@@ -245,6 +246,17 @@ static bool push_events(struct controlplane *cp, uint32_t worker)
 	return worked;
 }
 
+/* Nothing is kept for anybody yet: whoever may have a client id is ready at once. */
+static void prepare(struct controlplane *cp)
+{
+	struct sessions_connect c;
+
+	while (registry_next_connect(cp->registry, &c)) {
+		registry_asked(cp->registry);
+		registry_ready(cp->registry, &(struct sessions_ready){.token = c.token});
+	}
+}
+
 bool controlplane_turn(struct controlplane *cp, uint64_t now_us)
 {
 	bool worked = notice_dataplane(cp);
@@ -254,6 +266,7 @@ bool controlplane_turn(struct controlplane *cp, uint64_t now_us)
 	for (uint32_t w = 0; w < cp->workers; w++)
 		worked |= take_commands(cp, w, now_us);
 	registry_poll(cp->registry, now_us);
+	prepare(cp);
 	for (uint32_t w = 0; w < cp->workers; w++)
 		worked |= push_events(cp, w);
 	return worked;
