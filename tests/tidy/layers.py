@@ -6,7 +6,7 @@ from sources import is_test
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)', re.M)
 TABLE = "tests/tidy/layers.txt"
-HARNESS = ["tests/unit", "tests/fuzz", "storage/memory"]
+HARNESS = ["tests/unit", "tests/fuzz", "tests/link", "storage/memory"]
 
 
 class Table:

@@ -1,5 +1,5 @@
 /* link_fake.c - see link_fake.h. */
-#include "tests/unit/link_fake.h"
+#include "tests/link/link_fake.h"
 
 #include "dataplane/base/assert.h"
 
