@@ -121,7 +121,7 @@ static void destroy(struct controlplane *cp)
 {
 	for (uint32_t w = 0; w < SHM_WORKERS_MAX; w++) {
 		parts_fini(&cp->peers[w].parts);
-		outbox_fini(&cp->peers[w].outbox);
+		carrier_fini(&cp->peers[w].carrier);
 	}
 	sessions_destroy(&cp->sessions);
 	registry_destroy(&cp->registry);

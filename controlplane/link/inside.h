@@ -3,19 +3,19 @@
  * intake.c takes commands off the rings, outlet.c puts effects into them,
  * controlplane.c makes turns of both. */
 #pragma once
+#include "controlplane/link/carrier.h"
 #include "controlplane/link/command.h"
 #include "controlplane/link/controlplane.h"
-#include "controlplane/link/outbox.h"
 #include "controlplane/link/parts.h"
 
 struct peer {
 	struct shm_rx commands;
 	struct shm_tx events;
-	struct shm_arena text; /* ours: of events */
-	const uint8_t *arena;  /* theirs: of commands */
-	struct parts parts;    /* of the STORE that comes */
-	struct outbox outbox;  /* the effect under way */
-	bool full;             /* events or their text found no room at the last try */
+	struct shm_arena text;  /* ours: of events */
+	const uint8_t *arena;   /* theirs: of commands */
+	struct parts parts;     /* of the STORE that comes */
+	struct carrier carrier; /* the effect under way */
+	bool full;              /* events or their text found no room at the last try */
 	bool blocked; /* its next command cannot be taken until something else has happened */
 };
 

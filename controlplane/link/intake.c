@@ -15,7 +15,7 @@ size_t intake_store_max(const struct controlplane *cp)
 static void forget(struct peer *peer)
 {
 	parts_drop(&peer->parts);
-	outbox_drop(&peer->outbox);
+	carrier_drop(&peer->carrier);
 }
 
 bool intake_notice(struct controlplane *cp, struct sessions_now now)

@@ -51,11 +51,11 @@ static bool push_registry(struct controlplane *cp, uint32_t worker, bool *worked
 /* False: no room to finish it. */
 static bool push_begun(struct controlplane *cp, struct peer *peer, bool *worked)
 {
-	const uint32_t slots = outbox_push(&peer->outbox, &peer->events, &peer->text);
+	const uint32_t slots = carrier_push(&peer->carrier, &peer->events, &peer->text);
 
 	counter_add(cp->counters, COUNTER_RING_TX, slots);
 	*worked |= slots > 0;
-	return !peer->outbox.loaded;
+	return !peer->carrier.loaded;
 }
 
 /* False: no room for more, or no memory for a long one. */
@@ -64,13 +64,13 @@ static bool push_effect(
 {
 	struct peer *peer = &cp->peers[worker];
 
-	if (outbox_send(&peer->events, &peer->text, e)) {
+	if (carrier_send(&peer->events, &peer->text, e)) {
 		counter_add(cp->counters, COUNTER_RING_TX, 1);
 		sessions_took(cp->sessions, worker);
 		*worked = true;
 		return true;
 	}
-	if (!outbox_load(&peer->outbox, e))
+	if (!carrier_load(&peer->carrier, e))
 		return false;
 	sessions_took(cp->sessions, worker);
 	return push_begun(cp, peer, worked);

@@ -1,5 +1,5 @@
-/* outbox.c - see outbox.h. */
-#include "controlplane/link/outbox.h"
+/* carrier.c - see carrier.h. */
+#include "controlplane/link/carrier.h"
 
 #include "dataplane/base/assert.h"
 
@@ -70,14 +70,14 @@ static bool send_part(struct shm_tx *tx, struct shm_arena *arena, struct span te
 	       shm_tx_push(tx, SHM_EVENT_PART, &part, sizeof(part));
 }
 
-bool outbox_send(struct shm_tx *tx, struct shm_arena *arena, const struct sessions_effect *e)
+bool carrier_send(struct shm_tx *tx, struct shm_arena *arena, const struct sessions_effect *e)
 {
 	const size_t size = e->text[0].size + e->text[1].size;
 
 	return size <= SHM_PART_BYTES && send_last(tx, arena, e, e->text, size);
 }
 
-bool outbox_load(struct outbox *o, const struct sessions_effect *e)
+bool carrier_load(struct carrier *o, const struct sessions_effect *e)
 {
 	const size_t first = e->text[0].size, size = first + e->text[1].size;
 
@@ -100,7 +100,7 @@ bool outbox_load(struct outbox *o, const struct sessions_effect *e)
 	return true;
 }
 
-uint32_t outbox_push(struct outbox *o, struct shm_tx *tx, struct shm_arena *arena)
+uint32_t carrier_push(struct carrier *o, struct shm_tx *tx, struct shm_arena *arena)
 {
 	uint32_t slots = 0;
 
@@ -112,19 +112,19 @@ uint32_t outbox_push(struct outbox *o, struct shm_tx *tx, struct shm_arena *aren
 	const struct span last[2] = {span_skip((struct span){o->bytes, o->size}, o->at), {NULL, 0}};
 	if (!send_last(tx, arena, &o->effect, last, o->size))
 		return slots;
-	outbox_drop(o);
+	carrier_drop(o);
 	return slots + 1;
 }
 
-void outbox_drop(struct outbox *o)
+void carrier_drop(struct carrier *o)
 {
 	o->loaded = false;
-	if (o->room > OUTBOX_KEPT_BYTES)
-		outbox_fini(o);
+	if (o->room > CARRIER_KEPT_BYTES)
+		carrier_fini(o);
 }
 
-void outbox_fini(struct outbox *o)
+void carrier_fini(struct carrier *o)
 {
 	free(o->bytes);
-	*o = (struct outbox){.loaded = false};
+	*o = (struct carrier){.loaded = false};
 }

@@ -1,4 +1,4 @@
-/* outbox.h - effects of the sessions to a worker: a slot, and text in our arena.
+/* carrier.h - effects of the sessions to a worker: a slot, and text in our arena.
  *
  * Text of more than SHM_PART_BYTES goes before its slot, in PARTs. What has no
  * room now, or not all of it, is copied here and goes on later, so an effect
@@ -9,9 +9,9 @@
 #include "controlplane/sessions/sessions.h"
 #include "dataplane/shm/ring.h"
 
-enum { OUTBOX_KEPT_BYTES = SHM_PART_BYTES };
+enum { CARRIER_KEPT_BYTES = SHM_PART_BYTES };
 
-struct outbox {
+struct carrier {
 	struct sessions_effect effect; /* its text is in bytes */
 	uint8_t *bytes;                /* owned */
 	size_t size, at, room;         /* of the text; sent in parts; of the memory */
@@ -19,12 +19,12 @@ struct outbox {
 };
 
 /* Sends it at once, whole; false: no room, or it needs parts. */
-MUST_USE bool outbox_send(
+MUST_USE bool carrier_send(
 	struct shm_tx *tx, struct shm_arena *arena, const struct sessions_effect *e);
 /* Takes a copy; it must be empty. False: no memory. */
-MUST_USE bool outbox_load(struct outbox *o, const struct sessions_effect *e);
+MUST_USE bool carrier_load(struct carrier *o, const struct sessions_effect *e);
 /* Goes on with what was loaded: slots sent. Then it is empty, or there is no room. */
-uint32_t outbox_push(struct outbox *o, struct shm_tx *tx, struct shm_arena *arena);
+uint32_t carrier_push(struct carrier *o, struct shm_tx *tx, struct shm_arena *arena);
 /* For one that is no more. */
-void outbox_drop(struct outbox *o);
-void outbox_fini(struct outbox *o);
+void carrier_drop(struct carrier *o);
+void carrier_fini(struct carrier *o);
