@@ -33,11 +33,12 @@ struct connection {
 	uint32_t client_id_long; /* pool index, when it does not fit inline */
 	uint64_t epoch;
 	/* What the control plane keeps of it (works.h). */
-	uint64_t kept;        /* session id; 0: nothing */
-	uint64_t delivered;   /* the highest entry of its queue that came here */
-	uint64_t declined;    /* the highest that found no room since; 0: none */
-	uint64_t subscribing; /* its oldest SUBSCRIBE without an answer; 0: none */
-	uint32_t owed;        /* entries that it has yet to settle */
+	uint64_t kept;         /* session id; 0: nothing */
+	uint64_t delivered;    /* the highest entry of its queue that came here */
+	uint64_t declined_now; /* in this round of offers, the last that found no room; 0: none */
+	uint64_t declined_top; /* the highest that found none and has not come since; 0: none */
+	uint64_t subscribing;  /* its oldest SUBSCRIBE without an answer; 0: none */
+	uint32_t owed;         /* entries that it has yet to settle */
 	uint32_t farewell_expiry_s;
 	bool durable;             /* its subscriptions are a queue's */
 	bool farewell_void;       /* it took its leave: no will */

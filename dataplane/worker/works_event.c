@@ -176,16 +176,39 @@ static bool deliver(struct worker *w, struct connection *c, const struct shm_del
 	return taken;
 }
 
+/* Behind an entry that was declined all are declined, until they come again; the first that is
+ * not new then comes behind all that can come before it, though some may have expired. And what is
+ * quite new waits until the highest of them has come. */
+static bool overtakes(struct connection *c, uint64_t entry)
+{
+	if (c->declined_now != 0 && entry > c->declined_now)
+		return true;
+	c->declined_now = 0;
+	return c->declined_top != 0 && entry > c->declined_top;
+}
+
 static void decline(struct worker *w, struct connection *c, const struct shm_deliver *d)
 {
-	if (d->entry > c->declined)
-		c->declined = d->entry;
+	c->declined_now = d->entry;
+	if (d->entry > c->declined_top)
+		c->declined_top = d->entry;
 	answer(w, &(struct works_answer){.type = SHM_COMMAND_DECLINED,
 			  .declined = {.entry = d->entry, .connection = d->connection}});
 }
 
-/* Entries come in order. Behind one that was declined they are declined, too, until they come
- * again: the first that is not new comes behind all that can come before it. */
+static void take_entry(struct worker *w, struct connection *c, const struct shm_deliver *d,
+	const struct parcel *p, const struct delivery *to)
+{
+	if (overtakes(c, d->entry) || !deliver(w, c, d, p, to)) {
+		decline(w, c, d);
+		return;
+	}
+	c->delivered = d->entry;
+	if (d->entry >= c->declined_top)
+		c->declined_top = 0;
+	counter_add(w->counters, COUNTER_QUEUE_DELIVERIES, 1);
+}
+
 static void on_deliver(struct worker *w, const struct shm_deliver *d)
 {
 	struct span text;
@@ -198,20 +221,10 @@ static void on_deliver(struct worker *w, const struct shm_deliver *d)
 		return; /* gone: it hears of that */
 	struct reader r = reader_of(text);
 	struct delivery to = delivery_of(c, d);
-	if (!judge_deliver(d, &r, &to, &p)) {
+	if (!judge_deliver(d, &r, &to, &p) || d->entry <= c->delivered)
 		bad_slot(w);
-		return;
-	}
-	if (d->entry <= c->delivered)
-		return; /* it is here already */
-	const bool overtakes = c->declined != 0 && d->entry > c->declined;
-	if (overtakes || !deliver(w, c, d, &p, &to)) {
-		decline(w, c, d);
-		return;
-	}
-	c->delivered = d->entry;
-	c->declined = 0;
-	counter_add(w->counters, COUNTER_QUEUE_DELIVERIES, 1);
+	else
+		take_entry(w, c, d, &p, &to);
 }
 
 /* A will is due: it is published here. */

@@ -66,6 +66,7 @@ static void entries_reach_their_session(void)
 	CU_ASSERT_EQUAL(c->owed, 2);
 	deliver(r, c, 6, SHM_DELIVER_RELEASE); /* it was here already */
 	CU_ASSERT_EQUAL(r->note_count, 2);
+	CU_ASSERT_EQUAL(errors(r, ERR_SLOT_BAD), 1);
 	works_settled(&r->w, c, 5);
 	works_received(&r->w, c, 6);
 	CU_ASSERT_EQUAL(c->owed, 0);
@@ -102,13 +103,24 @@ static void declined_entries_keep_their_order(void)
 	CU_ASSERT_EQUAL(hear_declined(r), 8);
 	CU_ASSERT_EQUAL(r->note_count, 1);
 	CU_ASSERT_EQUAL(c->owed, 1);
-	/* 6 has expired meanwhile: the first that comes again is 7. */
+	/* Again, and again there is no room for the first. */
+	r->refuse = true;
+	deliver(r, c, 6, 0);
+	r->refuse = false;
 	deliver(r, c, 7, 0);
 	deliver(r, c, 8, 0);
+	for (uint64_t entry = 6; entry <= 8; entry++)
+		CU_ASSERT_EQUAL(hear_declined(r), entry);
+	/* 6 has expired meanwhile: the first that comes again is 7. */
+	deliver(r, c, 7, 0);
+	deliver(r, c, 9, 0); /* 8 was declined as well */
+	CU_ASSERT_EQUAL(hear_declined(r), 9);
+	deliver(r, c, 8, 0);
 	deliver(r, c, 9, 0);
-	CU_ASSERT_EQUAL(r->note_count, 4);
-	CU_ASSERT_EQUAL(rig_last(r, 2).a, 7);
-	CU_ASSERT_EQUAL(rig_last(r, 0).a, 9);
+	deliver(r, c, 10, 0);
+	CU_ASSERT_EQUAL(r->note_count, 5);
+	for (uint32_t i = 0; i < 4; i++)
+		CU_ASSERT_EQUAL(rig_last(r, i).a, 10 - i);
 	CU_ASSERT_FALSE(rig_hear(r));
 	rig_destroy(&r);
 }
