@@ -42,7 +42,9 @@ gather_programs() {
 # The command line, or the configuration; a wrong one is told by whoever starts with it.
 choose_workers() {
 	[[ -z $workers ]] || return 0
-	workers=$("$(program signalbox-controlplane)" --show-config ${config:+"$config"} 2>/dev/null |
+	local show=("$(program signalbox-controlplane)" --show-config)
+	[[ -z $config ]] || show+=("$config")
+	workers=$("${show[@]}" 2>/dev/null |
 		sed -n 's/^  workers: *\([0-9]*\).*/\1/p') || true
 	workers=${workers:-1}
 }

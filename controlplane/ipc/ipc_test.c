@@ -51,6 +51,7 @@ static struct controlplane *control_new(void)
 				&cp) == ERR_NONE);
 	const struct shm_hello hello = {.loaded = 1};
 	CU_ASSERT(shm_tx_push(&commands, SHM_COMMAND_HELLO, &hello, sizeof(hello)));
+	CU_ASSERT(shm_tx_push(&commands, SHM_COMMAND_RESYNCED, NULL, 0));
 	return cp;
 }
 

@@ -67,6 +67,11 @@ static bool send_hello(struct world *w, uint32_t worker)
 	return shm_tx_push(&w->workers[worker].tx, SHM_COMMAND_HELLO, &hello, sizeof(hello));
 }
 
+static bool send_resynced(struct world *w, uint32_t worker)
+{
+	return shm_tx_push(&w->workers[worker].tx, SHM_COMMAND_RESYNCED, NULL, 0);
+}
+
 static void start_workers(struct world *w)
 {
 	const uint64_t generation = shm_region_start(w->dp, 6);
@@ -80,7 +85,7 @@ static void start_workers(struct world *w)
 		shm_rx_init(&k->rx, cp->events, &cp->event_producer, &dp->event_consumer);
 		shm_arena_init(&k->arena, dp->arena, k->tx.next);
 		/* A full ring says no for now; the walk says it later. */
-		if (!send_hello(w, i))
+		if (!send_hello(w, i) || !send_resynced(w, i))
 			continue;
 	}
 }
@@ -351,6 +356,7 @@ static void a_new_control_plane_is_told_who_is_live(void)
 	greet(&w);
 	CU_ASSERT(send_connect(&w, 0, 1, "a", SHM_CONNECT_AGAIN | SHM_CONNECT_LIVE, old));
 	CU_ASSERT(send_connect(&w, 0, 2, "b", SHM_CONNECT_AGAIN, 0));
+	CU_ASSERT(send_resynced(&w, 0) && send_resynced(&w, 1));
 	turn(&w);
 	const uint64_t b = granted(&w, 0, 2);
 	CU_ASSERT(b > old && b >> 32 == 2);

@@ -52,21 +52,35 @@ static void place(struct controlplane *cp, uint32_t worker, struct sessions_now 
 		registry_turn_out(cp->registry, worker, p->connection, ERR_MQTT_SERVER_BUSY);
 }
 
-/* Work goes on even if its text is nonsense: sessions refuse it, so that no number is missing. */
+/* Work that makes no sense: as a STORE without a text it is refused, so that the DONE of what comes
+ * later does not stand for it. */
+static bool refuse(
+	struct controlplane *cp, uint32_t worker, uint64_t sequence, struct sessions_now now)
+{
+	const struct shm_work nothing = {.sequence = sequence};
+	const struct span none = {NULL, 0};
+
+	if (sessions_work(cp->sessions, worker, SHM_COMMAND_STORE, &nothing, none, now) ==
+		SESSIONS_LATER)
+		return false;
+	counter_err(cp->counters, ERR_SLOT_BAD);
+	parts_drop(&cp->peers[worker].parts);
+	return true;
+}
+
 static bool work(struct controlplane *cp, uint32_t worker, struct sessions_now now)
 {
 	const struct command *c = &cp->command;
 	struct parts *parts = &cp->peers[worker].parts;
+	const size_t most = intake_store_max(cp);
+	const bool stores = c->type == SHM_COMMAND_STORE;
 	struct span text = c->text;
 
-	if (c->type == SHM_COMMAND_STORE && parts_join(parts, c->text, c->work.text_size,
-						    intake_store_max(cp), &text) != ERR_NONE) {
-		counter_err(cp->counters, ERR_SLOT_BAD);
-		text = (struct span){NULL, 0};
-	}
+	if (stores && parts_join(parts, c->text, c->work.text_size, most, &text) != ERR_NONE)
+		return refuse(cp, worker, c->work.sequence, now);
 	if (sessions_work(cp->sessions, worker, c->type, &c->work, text, now) == SESSIONS_LATER)
 		return false;
-	if (c->type == SHM_COMMAND_STORE)
+	if (stores)
 		parts_drop(parts);
 	return true;
 }
@@ -114,6 +128,18 @@ static bool perform(struct controlplane *cp, uint32_t worker, struct sessions_no
 	return true;
 }
 
+/* The same, of a slot with lies in it. */
+static bool reject(struct controlplane *cp, uint32_t worker, const struct shm_slot *slot,
+	struct sessions_now now)
+{
+	const bool is_work = slot->type >= SHM_COMMAND_STORE && slot->type < SHM_COMMANDS;
+
+	if (is_work && slot->work.sequence != 0)
+		return refuse(cp, worker, slot->work.sequence, now);
+	counter_err(cp->counters, ERR_SLOT_BAD);
+	return true;
+}
+
 /* The same for a slot as it lies in the ring. */
 static bool perform_slot(struct controlplane *cp, uint32_t worker, const struct shm_slot *slot,
 	struct sessions_now now)
@@ -124,11 +150,7 @@ static bool perform_slot(struct controlplane *cp, uint32_t worker, const struct 
 	intake_notice(cp, now);
 	if (slot->sender != (uint32_t)cp->dp_generation)
 		return true;
-	if (e != ERR_NONE) {
-		counter_err(cp->counters, e);
-		return true;
-	}
-	return perform(cp, worker, now);
+	return e == ERR_NONE ? perform(cp, worker, now) : reject(cp, worker, slot, now);
 }
 
 bool intake_take(struct controlplane *cp, uint32_t worker, struct sessions_now now)
