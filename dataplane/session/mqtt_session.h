@@ -59,6 +59,7 @@ struct mqtt_session {
 	uint32_t payload_left;    /* bytes of the incoming PUBLISH still to come */
 	uint32_t peer_packet_max; /* v5 client's Maximum Packet Size; 0: no limit */
 	uint32_t expiry_s;        /* of the session, as far as we allow */
+	uint32_t expiry_asked_s;  /* v5: Session Expiry Interval; 3.1.1: 0 or for ever */
 	uint32_t pending_count;   /* filters of the packet that is being answered; 0: none is */
 	uint32_t pending_block;   /* of memory->filters, for more than a few; else POOL_NONE */
 	uint16_t pending_left;    /* of them, how many answers are missing */
@@ -66,7 +67,6 @@ struct mqtt_session {
 	uint16_t pending_serial;  /* tells the tokens of one packet from those of another */
 	uint16_t keepalive_s;     /* what is enforced; 0: nothing */
 	uint16_t keepalive_asked_s;
-	uint16_t receive_max;  /* the client's; not 0 */
 	uint8_t pending_type;  /* MQTT_SUBSCRIBE or MQTT_UNSUBSCRIBE */
 	uint8_t version;       /* enum mqtt_version; 0 before CONNECT */
 	uint8_t state;         /* enum mqtt_state; written by one function only */
@@ -76,7 +76,6 @@ struct mqtt_session {
 	bool blocked;          /* the send queue was full; until on_writable or the retry */
 	bool declined;         /* a delivery was: say when there is room */
 	bool clean_start;
-	bool expiry_asked;    /* v5 Session Expiry Interval above 0, or 3.1.1 clean session 0 */
 	bool id_left_to_us;   /* the client wants an id assigned */
 	bool request_problem; /* v5: may we send reason strings */
 	bool aliases_offered;
