@@ -57,6 +57,7 @@ struct worker {
 	struct mqtt_session_conf session_conf;
 	struct worker_link link;
 	struct steer steer;
+	struct route *route;
 	bool busy; /* this turn found something to do */
 };
 
