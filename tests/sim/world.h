@@ -12,7 +12,6 @@
 enum { WORLD_CLIENTS_MAX = 512 };
 
 struct world;
-struct client;
 
 struct world_conf {
 	uint64_t seed;
@@ -36,26 +35,3 @@ void world_impair(struct world *w, const struct impair_settings *s);
 void world_kill_controlplane(struct world *w); /* it stays dead */
 void world_start_controlplane(struct world *w);
 void world_restart_dataplane(struct world *w); /* kill -9 and a new one */
-
-/* What a client tells its test. Spans die with the call. */
-struct client_events {
-	void (*connected)(void *owner, struct client *c);
-	void (*subscribed)(void *owner, struct client *c);
-	/* A piece of a message; `whole` with its last piece. */
-	void (*message)(
-		void *owner, struct client *c, struct span topic, struct span piece, bool whole);
-	void (*closed)(void *owner, struct client *c);
-	void *owner;
-};
-
-/* An MQTT 3.1.1 client on the other end of the wire. Reconnects when told to. */
-struct client *client_new(struct world *w, const char *id, const struct client_events *events);
-void client_connect(struct client *c);
-void client_subscribe(struct client *c, const char *filter);
-/* False: no room in its send queue now. */
-bool client_publish(struct client *c, const char *topic, struct span payload);
-/* A PUBLISH in pieces: the header now, payload_size bytes by client_write. */
-bool client_publish_header(struct client *c, const char *topic, uint32_t payload_size);
-bool client_write(struct client *c, struct span bytes);
-bool client_live(const struct client *c); /* CONNACK was good and the connection stands */
-void client_abort(struct client *c);

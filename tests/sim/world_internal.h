@@ -1,13 +1,12 @@
 /* world_internal.h - what the simulation's own files share. */
 #pragma once
 #include "controlplane/link/controlplane.h"
-#include "dataplane/codec/mqtt.h"
 #include "dataplane/tcp/tcp.h"
-#include "tests/sim/world.h"
+#include "tests/sim/client.h"
 
 enum { CLIENT_SCRATCH = 160 << 10 };
 
-enum client_state { CLIENT_IDLE, CLIENT_CONNECTING, CLIENT_GREETING, CLIENT_LIVE };
+enum client_state { CLIENT_IDLE, CLIENT_CONNECTING, CLIENT_GREETING, CLIENT_LIVE, CLIENT_CLOSING };
 
 struct client {
 	struct world *world;
@@ -15,6 +14,7 @@ struct client {
 	enum client_state state;
 	struct tcp_id tcp;
 	char id[32];
+	struct client_greeting greeting;
 	uint16_t packet_id;
 	uint32_t payload_left; /* of the PUBLISH being read */
 	size_t topic_size;
