@@ -135,9 +135,9 @@ size_t client_room(const struct client *c)
 	return connected ? tcp_send_room(c->world->tcp, c->tcp) : 0;
 }
 
-enum mqtt_version client_version(const struct client *c)
+enum err client_why(const struct client *c)
 {
-	return c->greeting.version;
+	return c->why;
 }
 
 void client_close(struct client *c)
@@ -246,6 +246,7 @@ void client_on_event(struct world *w, const struct tcp_event *e)
 		break;
 	case TCP_EVENT_CLOSED:
 		tcp_release(w->tcp, e->id);
+		c->why = e->why;
 		c->state = CLIENT_IDLE;
 		if (c->events.closed != NULL)
 			c->events.closed(c->events.owner, c);

@@ -15,6 +15,7 @@ struct client {
 	struct tcp_id tcp;
 	char id[32];
 	struct client_greeting greeting;
+	enum err why;
 	uint16_t packet_id;
 	uint32_t payload_left; /* of the PUBLISH being read */
 	size_t topic_size;
