@@ -227,7 +227,8 @@ static bool is_well_formed(const struct arp_packet *p)
 	return (p->sender_mac[0] & 1) == 0 && memcmp(p->sender_mac, nobody, 6) != 0;
 }
 
-static enum err receive(struct net *n, struct rte_mbuf **packet, uint64_t now_us)
+/* Makes the packet contiguous and looks whether it may teach or ask anything. */
+static enum err check(struct net *n, struct rte_mbuf **packet, const struct arp_packet **out)
 {
 	if ((*packet)->pkt_len < sizeof(struct arp_packet))
 		return ERR_ARP_MALFORMED;
@@ -239,6 +240,17 @@ static enum err receive(struct net *n, struct rte_mbuf **packet, uint64_t now_us
 		return ERR_ARP_MALFORMED;
 	if (memcmp(p->sender_mac, n->conf.mac, 6) == 0)
 		return ERR_ARP_MALFORMED; /* our address in a frame that is not ours */
+	*out = p;
+	return ERR_NONE;
+}
+
+static enum err receive(struct net *n, struct rte_mbuf **packet, uint64_t now_us)
+{
+	const struct arp_packet *p = NULL;
+	const enum err e = check(n, packet, &p);
+
+	if (e != ERR_NONE)
+		return e;
 	if (p->sender == n->conf.address) {
 		defend(n, now_us);
 		return ERR_NONE;
@@ -260,6 +272,16 @@ void arp_rx(struct net *n, struct rte_mbuf **packet, uint64_t now_us)
 
 	if (e != ERR_NONE)
 		counter_err(n->conf.counters, e);
+	rte_pktmbuf_free(*packet);
+	*packet = NULL;
+}
+
+void arp_overhear(struct net *n, struct rte_mbuf **packet, uint64_t now_us)
+{
+	const struct arp_packet *p = NULL;
+
+	if (check(n, packet, &p) == ERR_NONE && ipv4_may_be_source(n, p->sender))
+		learn(n, p, now_us);
 	rte_pktmbuf_free(*packet);
 	*packet = NULL;
 }

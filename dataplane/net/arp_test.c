@@ -476,6 +476,48 @@ static void asks_again_when_buffers_are_back(void)
 	rig_close(r);
 }
 
+static void overhear(struct rig *r, const struct rig_frame *f, uint64_t now_us)
+{
+	struct rte_mbuf *m = rig_chain(r->wires, frame_span(f), NULL, 0);
+
+	net_learn(r->net, &m, now_us);
+	CU_ASSERT_PTR_NULL(m);
+}
+
+/* What another worker of the box received and answered: learnt, nothing said, nothing counted. */
+static void what_others_received_is_learnt_in_silence(void)
+{
+	struct rig *r = rig_open(0);
+	struct rig_frame f;
+
+	frame_eth(&f, rig_mac, rig_peer_mac, 0x0806);
+	frame_arp(&f, 1, rig_peer_mac, RIG_PEER, RIG_ADDRESS);
+	overhear(r, &f, 0);
+	rig_tx(r, RIG_PEER, span_str("x"), 1);
+	rig_flush(r);
+	CU_ASSERT_EQUAL_FATAL(r->sent_count, 1); /* no reply, no question */
+	CU_ASSERT_EQUAL(memcmp(r->sent[0].at, rig_peer_mac, 6), 0);
+	rig_clear(r);
+	frame_eth(&f, rig_broadcast, other_mac, 0x0806);
+	frame_arp(&f, 1, other_mac, RIG_ADDRESS, RIG_ADDRESS); /* whoever received it defends */
+	overhear(r, &f, 1);
+	frame_eth(&f, other_mac, other_mac, 0x0806); /* not for this port */
+	frame_arp(&f, 2, other_mac, RIG_PEER, RIG_ADDRESS);
+	overhear(r, &f, 1);
+	frame_eth(&f, rig_mac, other_mac, 0x0800); /* not ARP */
+	frame_arp(&f, 2, other_mac, RIG_PEER, RIG_ADDRESS);
+	overhear(r, &f, 1);
+	f.size = 9;
+	overhear(r, &f, 1);
+	rig_tx(r, RIG_PEER, span_str("x"), 2);
+	rig_flush(r);
+	CU_ASSERT_EQUAL_FATAL(r->sent_count, 1);
+	CU_ASSERT_EQUAL(memcmp(r->sent[0].at, rig_peer_mac, 6), 0);
+	CU_ASSERT_EQUAL(rig_errs(r), 0);
+	CU_ASSERT_EQUAL(counter_get(&r->counters, COUNTER_ARP_RX), 0);
+	rig_close(r);
+}
+
 static const struct unit_test tests[] = {
 	{"announces_itself_once", announces_itself_once},
 	{"answers_requests_for_us_only", answers_requests_for_us_only},
@@ -495,6 +537,7 @@ static const struct unit_test tests[] = {
 		a_flood_of_strangers_does_not_push_out_who_is_in_use},
 	{"a_full_set_refuses_and_recovers", a_full_set_refuses_and_recovers},
 	{"questions_leave_room_for_answers", questions_leave_room_for_answers},
+	{"what_others_received_is_learnt_in_silence", what_others_received_is_learnt_in_silence},
 	{"asks_again_when_buffers_are_back", asks_again_when_buffers_are_back},
 };
 

@@ -152,6 +152,25 @@ bool net_rx(struct net *n, struct rte_mbuf **frame, struct net_packet *out, uint
 	return false;
 }
 
+void net_learn(struct net *n, struct rte_mbuf **frame, uint64_t now_us)
+{
+	struct rte_mbuf *m = *frame;
+	bool broadcast = false;
+
+	*frame = NULL;
+	if (m->pkt_len >= sizeof(struct eth_header) &&
+		net_pull(n, &m, sizeof(struct eth_header)) == ERR_NONE) {
+		const struct eth_header *eth = rte_pktmbuf_mtod(m, const struct eth_header *);
+		const bool arp = eth->type == RTE_BE16(ETH_TYPE_ARP);
+		if (arp && check_addresses(n, eth, &broadcast) == ERR_NONE) {
+			rte_pktmbuf_adj(m, sizeof(struct eth_header));
+			arp_overhear(n, &m, now_us);
+			return;
+		}
+	}
+	rte_pktmbuf_free(m);
+}
+
 uint32_t net_tx_room(const struct net *n)
 {
 	const uint32_t most = NET_TX_QUEUE - NET_TX_RESERVE;

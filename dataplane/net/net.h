@@ -56,6 +56,10 @@ void net_destroy(struct net **n);
 MUST_USE bool net_rx(
 	struct net *n, struct rte_mbuf **frame, struct net_packet *out, uint64_t now_us);
 
+/* Takes an ARP frame that another worker of the box has received: what it teaches is learned, and
+ * nothing answered or counted, for that was done where it came in. */
+void net_learn(struct net *n, struct rte_mbuf **frame, uint64_t now_us);
+
 /* How many more packets net_ipv4_tx takes before net_flush makes room. */
 uint32_t net_tx_room(const struct net *n);
 

@@ -75,6 +75,7 @@ void arp_fini(struct net *n);
 void arp_check(const struct net *n);
 void arp_announce(struct net *n);
 void arp_rx(struct net *n, struct rte_mbuf **packet, uint64_t now_us);
+void arp_overhear(struct net *n, struct rte_mbuf **packet, uint64_t now_us);
 void arp_send(struct net *n, struct rte_mbuf **packet, rte_be32_t next_hop, uint64_t now_us);
 
 /* ipv4.c */

@@ -10,6 +10,7 @@
 #include "dataplane/shm/config.h"
 #include "drivers/driver.h"
 
+struct peers;
 struct worker;
 
 /* Packet buffers of one worker. */
@@ -37,8 +38,9 @@ struct box_conf {
 	struct driver *driver;
 	struct box_link link;
 	struct counters *counters;
-	struct hash_key key; /* secret, fresh at every start */
-	uint64_t seed;
+	struct peers *peers; /* rings to the other workers; NULL: it is alone */
+	struct hash_key key; /* secret, fresh at every start, the same for all workers */
+	uint64_t seed;       /* of this worker alone */
 };
 
 /* Creates the pools of one worker. False, with a reason, when memory does not suffice. */

@@ -65,4 +65,5 @@ bool peer_pending(const struct peers *p, uint32_t to);
 void peer_sleep(struct peers *p, uint32_t worker);
 void peer_wake(struct peers *p, uint32_t worker);
 void peer_ring(struct peers *p, uint32_t to);
-int peer_fd(const struct peers *p, uint32_t worker); /* -1: none (simulation) */
+void peers_ring(struct peers *p, uint32_t from);     /* all to whom `from` has pushed since */
+int peer_fd(const struct peers *p, uint32_t worker); /* -1: none, for it is alone */

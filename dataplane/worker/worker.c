@@ -150,6 +150,7 @@ struct worker *worker_create(
 	w->conf = *conf;
 	w->counters = conf->counters;
 	w->now_us = now_us;
+	steer_init(w);
 	if (!create_tables(w, now_us) || !create_layers(w, now_us)) {
 		snprintf(why, why_size,
 			"no memory for the tables of %u connections: lower limits.connections",
@@ -204,6 +205,14 @@ void worker_destroy(struct worker **worker)
 	free(w);
 }
 
+void worker_receive(struct worker *w, struct rte_mbuf *frame)
+{
+	struct net_packet packet;
+
+	if (net_rx(w->net, &frame, &packet, w->now_us))
+		tcp_rx(w->tcp, &packet, w->now_us);
+}
+
 static void receive(struct worker *w)
 {
 	struct rte_mbuf *frames[WORKER_BURST];
@@ -212,11 +221,9 @@ static void receive(struct worker *w)
 		const uint16_t n = driver_rx(w->conf.driver, w->conf.worker, frames, WORKER_BURST);
 		for (uint16_t i = 0; i < n; i++)
 			rte_prefetch0(rte_pktmbuf_mtod(frames[i], const void *));
-		for (uint16_t i = 0; i < n; i++) {
-			struct net_packet packet;
-			if (net_rx(w->net, &frames[i], &packet, w->now_us))
-				tcp_rx(w->tcp, &packet, w->now_us);
-		}
+		const uint16_t mine = steer_in(w, frames, n);
+		for (uint16_t i = 0; i < mine; i++)
+			worker_receive(w, frames[i]);
 		w->busy |= n > 0;
 		if (n < WORKER_BURST)
 			return;
@@ -263,6 +270,7 @@ bool worker_turn(struct worker *w, uint64_t now_us)
 	w->now_us = now_us;
 	w->busy = false;
 	w->busy |= link_poll(w); /* before the NIC: two full queues cannot wait for each other */
+	w->busy |= peers_poll(w);
 	worker_run_again(w);
 	receive(w);
 	run_timers(w);
@@ -271,6 +279,7 @@ bool worker_turn(struct worker *w, uint64_t now_us)
 	tcp_flush(w->tcp, now_us);
 	net_flush(w->net);
 	link_flush(w);
+	peers_flush(w);
 	publish_gauges(w);
 	counter_add(w->counters, COUNTER_WORKER_TURNS, 1);
 	if (!w->busy)
@@ -285,7 +294,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 uint64_t worker_next_us(const struct worker *w)
 {
-	if (w->again_count > 0)
+	if (w->again_count > 0 || peers_pending(w))
 		return w->now_us;
 	return earlier(wheel_next_us(&w->wheel), earlier(tcp_next_us(w->tcp), net_next_us(w->net)));
 }

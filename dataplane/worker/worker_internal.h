@@ -4,6 +4,8 @@
 #include "dataplane/base/wheel.h"
 #include "dataplane/fabric/fabric.h"
 #include "dataplane/worker/connection.h"
+#include "dataplane/worker/peers.h"
+#include "dataplane/worker/steer.h"
 #include "dataplane/worker/worker.h"
 #include "dataplane/worker/worker_link.h"
 
@@ -15,6 +17,7 @@ enum {
 	WORKER_INPUT_BYTES = 64 << 10, /* of one connection per turn */
 	WORKER_ANSWERS = 512,          /* of the fabric, per session input */
 	WORKER_LINK_SLOTS = 64,        /* events of the control plane per turn */
+	WORKER_PEER_SLOTS = 256,       /* of each other worker per turn */
 	WORKER_CLIENT_ID_MAX = 256,    /* longer ones are refused (MQTT-3.1.3-5 lets us) */
 	WORKER_SCRATCH_BYTES = 160 << 10,
 	/* of an MQTT packet without PUBLISH payload */
@@ -53,8 +56,12 @@ struct worker {
 	struct connection *answering; /* whose answers they are */
 	struct mqtt_session_conf session_conf;
 	struct worker_link link;
+	struct steer steer;
 	bool busy; /* this turn found something to do */
 };
+
+/* worker.c: takes a frame that is this worker's to handle. */
+void worker_receive(struct worker *w, struct rte_mbuf *frame);
 
 /* effects.c */
 extern const struct session_ops worker_session_ops;

@@ -4,25 +4,39 @@
 #include "drivers/sim/sim.h"
 
 #include "dataplane/base/assert.h"
+#include "dataplane/base/hash.h"
 #include "dataplane/base/pool.h"
 #include "drivers/fate.h"
 #include "drivers/path.h"
 
 #include <stdlib.h>
 
-enum { ETH_HEADER = 14 };
+enum {
+	ETH_HEADER = 14,
+	FLOW_AT = 26, /* IPv4 addresses and ports, where there are no options */
+	FLOW_END = 38,
+	STRAY_PPM = 1000000 / 64, /* frames that come in at another queue than their flow */
+};
 
 struct sim_frame {
 	uint32_t size;
-	uint32_t index; /* in its pool */
+	uint32_t index;         /* in its pool */
+	struct sim_frame *next; /* in its queue */
 	uint8_t bytes[];
+};
+
+/* Frames that have arrived, oldest first. */
+struct sim_queue {
+	struct sim_frame *first, **last;
+	struct rte_mempool *pool;
+	struct counters *counters;
 };
 
 /* An end, and the way from it to the other end. */
 struct sim_side {
 	struct driver driver; /* first: the driver is the side */
 	struct sim_wire *wire;
-	struct rte_mempool *pool; /* of this end: receives into it */
+	struct sim_queue queue[SIM_QUEUES_MAX];
 	struct path path;
 	struct pool frames;
 	struct path_frame *ring; /* of path */
@@ -37,7 +51,10 @@ struct sim_wire {
 	struct impair_settings impair;
 	uint64_t bits_per_s;
 	uint64_t now_us;
-	uint32_t frame_max; /* bytes */
+	uint32_t frame_max;  /* bytes */
+	uint32_t frames_max; /* under way from one end */
+	struct rng queue_rng;
+	struct hash_key queue_key;
 	void (*seen)(void *owner, unsigned from, struct span frame);
 	void *owner;
 };
@@ -67,6 +84,12 @@ static void frame_put(struct sim_side *s, struct sim_frame *f)
 	pool_put(&s->frames, f->index);
 }
 
+/* What has arrived and was not fetched holds its place, too. */
+static uint32_t room(const struct sim_side *s)
+{
+	return s->frames.out < s->wire->frames_max ? s->wire->frames_max - s->frames.out : 0;
+}
+
 /* When the frame's last bit has left: frames queue for the line. Exact over any number of frames.
  */
 static uint64_t serialise(struct sim_side *s, uint32_t size)
@@ -85,21 +108,21 @@ static uint64_t serialise(struct sim_side *s, uint32_t size)
 	return s->line_free_us + (s->line_free_part != 0);
 }
 
-static void meet_fate(struct sim_side *s, struct sim_frame *f)
+static void meet_fate(struct sim_side *s, struct sim_frame *f, struct counters *c)
 {
 	struct sim_wire *w = s->wire;
 	const struct fate fate = fate_of(&w->impair, &s->rng, f->size);
 	const uint64_t left_us = serialise(s, f->size);
 
 	if (fate.lost) {
-		counter_err(s->driver.counters, ERR_IMPAIR_DROPPED);
+		counter_err(c, ERR_IMPAIR_DROPPED);
 		frame_put(s, f);
 		return;
 	}
 	if (fate.corrupt_bit != FATE_INTACT)
 		f->bytes[fate.corrupt_bit / 8] ^= (uint8_t)(1u << fate.corrupt_bit % 8);
 	path_put(&s->path, f, fate.overtakers, w->now_us, left_us + fate.delay_us);
-	if (!fate.duplicate || path_room(&s->path) == 0)
+	if (!fate.duplicate || room(s) == 0)
 		return;
 	struct sim_frame *twin = frame_get(s);
 	twin->size = f->size;
@@ -107,17 +130,17 @@ static void meet_fate(struct sim_side *s, struct sim_frame *f)
 	path_put(&s->path, twin, 0, w->now_us, left_us + fate.copy_delay_us);
 }
 
-static void transmit(struct sim_side *s, struct rte_mbuf *m)
+static void transmit(struct sim_side *s, struct rte_mbuf *m, struct counters *c)
 {
 	struct sim_wire *w = s->wire;
 
 	if (m->nb_segs > SIM_SEGS_MAX || m->pkt_len > w->frame_max) {
-		counter_err(s->driver.counters, ERR_NIC_TX_DROPPED);
+		counter_err(c, ERR_NIC_TX_DROPPED);
 		rte_pktmbuf_free(m);
 		return;
 	}
-	counter_add(s->driver.counters, COUNTER_NIC_TX_PACKETS, 1);
-	counter_add(s->driver.counters, COUNTER_NIC_TX_BYTES, m->pkt_len);
+	counter_add(c, COUNTER_NIC_TX_PACKETS, 1);
+	counter_add(c, COUNTER_NIC_TX_BYTES, m->pkt_len);
 	struct sim_frame *f = frame_get(s);
 	f->size = m->pkt_len;
 	const void *at = rte_pktmbuf_read(m, 0, f->size, f->bytes);
@@ -127,19 +150,20 @@ static void transmit(struct sim_side *s, struct rte_mbuf *m)
 	rte_pktmbuf_free(m);
 	if (w->seen != NULL)
 		w->seen(w->owner, s == &w->side[1], span_of(f->bytes, f->size));
-	meet_fate(s, f);
+	meet_fate(s, f, c);
 }
 
 static uint16_t sim_tx(struct driver *d, uint16_t queue, struct rte_mbuf **frames, uint16_t n)
 {
 	struct sim_side *s = side_of(d);
+	struct counters *c = s->queue[queue].counters;
 	uint16_t taken = 0;
 
-	ASSERT(queue == 0);
-	while (taken < n && path_room(&s->path) > 0)
-		transmit(s, frames[taken++]);
+	ASSERT(queue < d->facts.queues);
+	while (taken < n && room(s) > 0)
+		transmit(s, frames[taken++], c);
 	if (taken < n)
-		counter_add(s->driver.counters, COUNTER_NIC_TX_BACKPRESSURE, 1);
+		counter_add(c, COUNTER_NIC_TX_BACKPRESSURE, 1);
 	return taken;
 }
 
@@ -167,24 +191,64 @@ static struct rte_mbuf *receive(struct rte_mempool *pool, struct span bytes)
 	return NULL;
 }
 
+static uint32_t queue_of(struct sim_side *to, const struct sim_frame *f)
+{
+	struct sim_wire *w = to->wire;
+	const uint32_t queues = to->driver.facts.queues;
+
+	if (queues == 1)
+		return 0;
+	if (f->size < FLOW_END || rng_chance(&w->queue_rng, STRAY_PPM))
+		return rng_below(&w->queue_rng, queues);
+	const struct span flow = span_of(f->bytes + FLOW_AT, FLOW_END - FLOW_AT);
+	return (uint32_t)(siphash(w->queue_key, flow) % queues);
+}
+
+/* What is due goes to its queue. */
+static void arrive(struct sim_side *to, struct path *path)
+{
+	struct sim_frame *f;
+
+	while ((f = path_peek(path, to->wire->now_us)) != NULL) {
+		struct sim_queue *q = &to->queue[queue_of(to, f)];
+		path_pop(path);
+		f->next = NULL;
+		*q->last = f;
+		q->last = &f->next;
+	}
+}
+
+static struct sim_frame *fetch(struct sim_queue *q)
+{
+	struct sim_frame *f = q->first;
+
+	if (f == NULL)
+		return NULL;
+	q->first = f->next;
+	if (q->first == NULL)
+		q->last = &q->first;
+	return f;
+}
+
 static uint16_t sim_rx(struct driver *d, uint16_t queue, struct rte_mbuf **frames, uint16_t n)
 {
 	struct sim_side *s = side_of(d);
 	struct sim_side *from = other(s);
+	struct sim_queue *q = &s->queue[queue];
 	struct sim_frame *f;
 	uint16_t given = 0;
 
-	ASSERT(queue == 0);
-	while (given < n && (f = path_peek(&from->path, s->wire->now_us)) != NULL) {
-		struct rte_mbuf *m = receive(s->pool, span_of(f->bytes, f->size));
-		path_pop(&from->path);
+	ASSERT(queue < d->facts.queues);
+	arrive(s, &from->path);
+	while (given < n && (f = fetch(q)) != NULL) {
+		struct rte_mbuf *m = receive(q->pool, span_of(f->bytes, f->size));
 		frame_put(from, f);
 		if (m == NULL) {
-			counter_err(s->driver.counters, ERR_NIC_RX_DROPPED);
+			counter_err(q->counters, ERR_NIC_RX_DROPPED);
 			continue;
 		}
-		counter_add(s->driver.counters, COUNTER_NIC_RX_PACKETS, 1);
-		counter_add(s->driver.counters, COUNTER_NIC_RX_BYTES, m->pkt_len);
+		counter_add(q->counters, COUNTER_NIC_RX_PACKETS, 1);
+		counter_add(q->counters, COUNTER_NIC_RX_BYTES, m->pkt_len);
 		frames[given++] = m;
 	}
 	return given;
@@ -227,6 +291,16 @@ static size_t frame_bytes(const struct sim_conf *conf)
 	return (sizeof(struct sim_frame) + ETH_HEADER + conf->mtu + 7) & ~(size_t)7;
 }
 
+static void queues_init(struct sim_side *s, const struct sim_conf *conf, unsigned end)
+{
+	s->queue[0] = (struct sim_queue){.pool = conf->pool[end], .counters = conf->counters[end]};
+	for (unsigned q = 1; q < s->driver.facts.queues; q++)
+		s->queue[q] = (struct sim_queue){
+			.pool = conf->more_pools[q - 1], .counters = conf->more_counters[q - 1]};
+	for (unsigned q = 0; q < s->driver.facts.queues; q++)
+		s->queue[q].last = &s->queue[q].first;
+}
+
 static void side_init(struct sim_wire *w, const struct sim_conf *conf, unsigned end)
 {
 	struct sim_side *s = &w->side[end];
@@ -238,7 +312,9 @@ static void side_init(struct sim_wire *w, const struct sim_conf *conf, unsigned 
 	};
 	memcpy(s->driver.facts.mac, conf->mac[end], 6);
 	s->wire = w;
-	s->pool = conf->pool[end];
+	if (end == 0 && conf->queues > 1)
+		s->driver.facts.queues = conf->queues;
+	queues_init(s, conf, end);
 	path_init(&s->path, s->ring, conf->frames_max);
 	pool_init(&s->frames, s->memory, frames_of(conf), frame_bytes(conf));
 }
@@ -247,9 +323,12 @@ struct sim_wire *sim_create(const struct sim_conf *conf)
 {
 	struct sim_wire *w = calloc(1, sizeof(*w));
 
-	ASSERT(conf->frames_max > 0);
+	ASSERT(conf->frames_max > 0 && conf->queues <= SIM_QUEUES_MAX);
 	if (w == NULL)
 		return NULL;
+	w->frames_max = conf->frames_max;
+	w->queue_rng = rng_from(~conf->impair.seed);
+	w->queue_key = (struct hash_key){conf->impair.seed, 0x71756575};
 	w->bits_per_s = conf->bits_per_s;
 	w->frame_max = (uint32_t)conf->mtu + ETH_HEADER;
 	for (unsigned end = 0; end < 2; end++) {
@@ -292,6 +371,10 @@ void sim_now(struct sim_wire *w, uint64_t now_us)
 
 uint64_t sim_next_us(const struct sim_wire *w)
 {
+	for (unsigned end = 0; end < 2; end++)
+		for (unsigned q = 0; q < w->side[end].driver.facts.queues; q++)
+			if (w->side[end].queue[q].first != NULL)
+				return w->now_us;
 	return RTE_MIN(path_next_us(&w->side[0].path), path_next_us(&w->side[1].path));
 }
 

@@ -6,12 +6,15 @@
  * when something arrives. Enforces what real NICs enforce: at most 8 segments, frames of at most
  * MTU + 14 (others: ERR_NIC_TX_DROPPED), a bounded transmit ring. Same seed, same calls: the same
  * frames, bit by bit. A frame is copied into the receiver's pool when it is received (pool empty:
- * ERR_NIC_RX_DROPPED); one that is not polled for holds its place. */
+ * ERR_NIC_RX_DROPPED); one that is not polled for holds its place.
+ *
+ * End 0 may have several queues, as a NIC for several workers. A flow comes in at one of them,
+ * chosen by seed; now and then a frame comes in at another, as with a kernel's fanout. */
 #pragma once
 #include "dataplane/base/span.h"
 #include "drivers/impair.h"
 
-enum { SIM_SEGS_MAX = 8 };
+enum { SIM_SEGS_MAX = 8, SIM_QUEUES_MAX = 8 };
 
 struct sim_conf {
 	struct impair_settings impair; /* delay_us is the one-way latency; each way the same */
@@ -21,6 +24,10 @@ struct sim_conf {
 	struct rte_mempool *pool[2]; /* receive pool of each end */
 	uint8_t mac[2][6];
 	struct counters *counters[2];
+	/* Of end 0 beyond the first queue; queues 0 and 1: there is only that. */
+	uint16_t queues;
+	struct rte_mempool *more_pools[SIM_QUEUES_MAX - 1];
+	struct counters *more_counters[SIM_QUEUES_MAX - 1];
 };
 
 struct sim_wire;

@@ -426,6 +426,63 @@ static void the_same_seed_is_the_same_run(void)
 	CU_ASSERT_NOT_EQUAL(run(1, 1), run(1, 2));
 }
 
+/* Sends a frame of a flow; returns the queue that it came in at. */
+static uint16_t queue_of_flow(struct rig *r, uint8_t flow)
+{
+	struct rte_mbuf *m = frame(1, 60, 1);
+	uint16_t at = UINT16_MAX;
+
+	memset(rte_pktmbuf_mtod_offset(m, void *, 26), flow, 12);
+	CU_ASSERT_EQUAL(driver_tx(r->end[1], 0, &m, 1), 1);
+	for (uint16_t q = 0; q < 3; q++) {
+		if (driver_rx(r->end[0], q, &m, 1) == 0)
+			continue;
+		CU_ASSERT_EQUAL(at, UINT16_MAX); /* once only */
+		CU_ASSERT_PTR_EQUAL(m->pool, pools[q == 0 ? 0 : 2]);
+		at = q;
+		rte_pktmbuf_free(m);
+	}
+	CU_ASSERT_EQUAL(sim_next_us(r->w), UINT64_MAX);
+	return at;
+}
+
+/* Flows are spread, and keep to their queue but for a stray now and then. */
+static void several_queues_share_the_frames(void)
+{
+	struct rig *r = rig_open(NULL, 0);
+	static struct counters more[2];
+	uint32_t flows_at[3] = {0}, strays = 0;
+
+	sim_destroy(&r->w);
+	r->conf.queues = 3;
+	for (int i = 0; i < 2; i++) {
+		more[i] = (struct counters){0};
+		r->conf.more_pools[i] = pools[2];
+		r->conf.more_counters[i] = &more[i];
+	}
+	r->w = sim_create(&r->conf);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(r->w);
+	r->end[0] = sim_end(r->w, 0);
+	r->end[1] = sim_end(r->w, 1);
+	CU_ASSERT_EQUAL(r->end[0]->facts.queues, 3);
+	CU_ASSERT_EQUAL(r->end[1]->facts.queues, 1);
+	for (unsigned flow = 0; flow < 100; flow++) {
+		uint32_t at[3] = {0};
+		for (int i = 0; i < 40; i++)
+			at[queue_of_flow(r, (uint8_t)flow)]++;
+		const int home = at[0] > at[1] ? (at[0] > at[2] ? 0 : 2) : at[1] > at[2] ? 1 : 2;
+		flows_at[home]++;
+		strays += 40 - at[home];
+	}
+	for (int q = 0; q < 3; q++) {
+		const struct counters *c = q == 0 ? &r->counters[0] : &more[q - 1];
+		CU_ASSERT(flows_at[q] > 15);
+		CU_ASSERT(counter_get(c, COUNTER_NIC_RX_PACKETS) > 600);
+	}
+	CU_ASSERT(strays > 10 && strays < 100); /* 4000 frames / 64 * 2 / 3 */
+	rig_close(r);
+}
+
 static const struct unit_test tests[] = {
 	{"bytes_arrive_at_the_other_end", bytes_arrive_at_the_other_end},
 	{"ends_count_what_passes", ends_count_what_passes},
@@ -439,6 +496,7 @@ static const struct unit_test tests[] = {
 	{"the_tap_sees_frames_before_their_fate", the_tap_sees_frames_before_their_fate},
 	{"faults_happen_as_often_as_set", faults_happen_as_often_as_set},
 	{"impairment_may_change_under_way", impairment_may_change_under_way},
+	{"several_queues_share_the_frames", several_queues_share_the_frames},
 	{"the_same_seed_is_the_same_run", the_same_seed_is_the_same_run},
 };
 

@@ -1,0 +1,132 @@
+/* steer.c - see steer.h. */
+#include "dataplane/worker/steer.h"
+
+#include "dataplane/base/assert.h"
+#include "dataplane/net/headers.h"
+#include "dataplane/worker/peer.h"
+#include "dataplane/worker/worker_internal.h"
+
+enum {
+	ARP_FRAME = sizeof(struct eth_header) + sizeof(struct arp_packet),
+	FRAGMENT_MASK = 0x3fff, /* more-fragments and offset */
+	HEADER_WORDS_MIN = 5,
+	PORTS_BYTES = 4, /* both TCP ports */
+};
+
+/* Addresses and ports of a TCP segment, as they lie on the wire. */
+struct flow {
+	rte_be32_t src, dst;
+	uint32_t ports;
+};
+
+struct steer steer_of(uint32_t workers, struct hash_key key)
+{
+	/* Another key than the tables', or each worker would see only a part of their places. */
+	return (struct steer){workers, {key.k0 ^ 0x7374656572696e67u, key.k1}};
+}
+
+void steer_init(struct worker *w)
+{
+	const struct peers *p = w->conf.peers;
+
+	w->steer = steer_of(p == NULL ? 1 : peers_workers(p), w->conf.key);
+}
+
+/* False: not a whole TCP segment over IPv4, as far as its headers say. */
+static bool find_flow(const struct rte_mbuf *frame, struct flow *out)
+{
+	struct ipv4_header header_room;
+	uint32_t ports_room;
+
+	const struct ipv4_header *h =
+		rte_pktmbuf_read(frame, sizeof(struct eth_header), sizeof(*h), &header_room);
+	if (h == NULL || h->version_ihl >> 4 != 4 || h->protocol != NET_PROTO_TCP)
+		return false;
+	const uint32_t words = h->version_ihl & 0x0f;
+	if (words < HEADER_WORDS_MIN || (h->fragment & RTE_BE16(FRAGMENT_MASK)) != 0)
+		return false;
+	*out = (struct flow){.src = h->src, .dst = h->dst};
+	const void *ports = rte_pktmbuf_read(
+		frame, sizeof(struct eth_header) + words * 4, PORTS_BYTES, &ports_room);
+	if (ports == NULL)
+		return false;
+	memcpy(&out->ports, ports, PORTS_BYTES);
+	return true;
+}
+
+uint32_t steer_owner(const struct steer *s, const struct rte_mbuf *frame)
+{
+	struct eth_header room;
+	struct flow flow;
+
+	const struct eth_header *eth = rte_pktmbuf_read(frame, 0, sizeof(*eth), &room);
+	if (eth == NULL)
+		return STEER_HERE;
+	if (eth->type == RTE_BE16(ETH_TYPE_ARP))
+		return STEER_EVERYBODY;
+	if (eth->type != RTE_BE16(ETH_TYPE_IPV4) || !find_flow(frame, &flow))
+		return STEER_HERE;
+	const uint32_t hash = (uint32_t)siphash(s->key, span_of(&flow, sizeof(flow)));
+	return (uint32_t)((uint64_t)hash * s->workers >> 32);
+}
+
+/* Takes the frame. A full ring loses it, as a full ring of the NIC would. */
+static void hand(struct worker *w, uint32_t to, enum peer_kind kind, struct rte_mbuf *frame)
+{
+	const struct peer_slot slot = {.kind = kind, .p = frame};
+
+	if (peer_push(w->conf.peers, w->conf.worker, to, &slot)) {
+		counter_add(w->counters, COUNTER_PEER_TX, 1);
+		return;
+	}
+	counter_err(w->counters, ERR_NIC_RX_DROPPED);
+	rte_pktmbuf_free(frame);
+}
+
+/* Copies, since each worker peels its own. Whoever gets none asks for itself. */
+static void tell_all(struct worker *w, struct rte_mbuf *frame)
+{
+	for (uint32_t to = 0; to < w->steer.workers; to++) {
+		if (to == w->conf.worker)
+			continue;
+		struct rte_mbuf *copy =
+			rte_pktmbuf_copy(frame, w->conf.pools.control, 0, ARP_FRAME);
+		if (copy == NULL) {
+			counter_err(w->counters, ERR_NO_BUFFERS);
+			return;
+		}
+		hand(w, to, PEER_NEIGHBOUR, copy);
+	}
+}
+
+uint16_t steer_in(struct worker *w, struct rte_mbuf **frames, uint16_t n)
+{
+	uint16_t mine = 0;
+
+	if (w->steer.workers == 1)
+		return n;
+	for (uint16_t i = 0; i < n; i++) {
+		const uint32_t owner = steer_owner(&w->steer, frames[i]);
+		if (owner == STEER_EVERYBODY)
+			tell_all(w, frames[i]);
+		if (owner >= w->steer.workers || owner == w->conf.worker) {
+			frames[mine++] = frames[i];
+			continue;
+		}
+		counter_add(w->counters, COUNTER_FRAMES_STEERED, 1);
+		hand(w, owner, PEER_FRAME, frames[i]);
+	}
+	return mine;
+}
+
+void steer_on_frame(struct worker *w, const struct peer_slot *slot)
+{
+	worker_receive(w, (struct rte_mbuf *)slot->p);
+}
+
+void steer_on_neighbour(struct worker *w, const struct peer_slot *slot)
+{
+	struct rte_mbuf *frame = (struct rte_mbuf *)slot->p;
+
+	net_learn(w->net, &frame, w->now_us);
+}
