@@ -326,10 +326,7 @@ void device_goodbye(struct device *d)
 	if (!device_live(d))
 		return;
 	mqtt_props_init(&r.props);
-	if (d->conf.version == MQTT_V5)
-		mqtt_encode_reason(&w, MQTT_DISCONNECT, MQTT_V5, &r);
-	else
-		mqtt_encode_empty(&w, MQTT_DISCONNECT);
+	mqtt_encode_reason(&w, MQTT_DISCONNECT, d->conf.version, &r);
 	d->leaving = device_write(d, &w);
 	d->patient_us = d->now_us + DEVICE_PATIENCE_US;
 	if (d->leaving)

@@ -64,6 +64,8 @@ void world_step_wall(struct world *w, int64_t by_ms); /* not before 1970 */
 void world_kill(struct world *w, enum world_victim v);
 void world_start(struct world *w, enum world_victim v);
 bool world_alive(const struct world *w, enum world_victim v); /* MACHINE: both */
+/* A plane that is paused takes no turns, as if it were stopped (SIGSTOP). MACHINE: both. */
+void world_pause(struct world *w, enum world_victim v, bool paused);
 /* At the nth (1: next) occurrence of that effect from now on, wherever it happens. 0: not at all.
  */
 void world_kill_at(struct world *w, enum world_victim v, enum effect e, uint32_t nth);

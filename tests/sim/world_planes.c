@@ -114,6 +114,7 @@ void world_start(struct world *w, enum world_victim v)
 static void bury_controlplane(struct world *w)
 {
 	w->plane = NULL;
+	w->paused[0] = false;
 	process_kill(PROCESS_CONTROLPLANE);
 	world_take_store_back(w);
 }
@@ -123,6 +124,7 @@ static void bury_dataplane(struct world *w)
 	for (uint32_t i = 0; i < w->config.workers; i++)
 		w->worker[i] = NULL;
 	w->peers = NULL;
+	w->paused[1] = false;
 	process_kill(PROCESS_DATAPLANE);
 	world_refill_pools(w);
 }
@@ -151,6 +153,14 @@ void world_kill(struct world *w, enum world_victim v)
 		bury_dataplane(w);
 }
 
+void world_pause(struct world *w, enum world_victim v, bool paused)
+{
+	if (v != WORLD_DATAPLANE)
+		w->paused[0] = paused;
+	if (v != WORLD_CONTROLPLANE)
+		w->paused[1] = paused;
+}
+
 bool world_alive(const struct world *w, enum world_victim v)
 {
 	const bool controlplane = w->plane != NULL, dataplane = w->worker[0] != NULL;
@@ -170,9 +180,10 @@ bool world_turn_controlplane(struct world *w, unsigned unused)
 {
 	bool busy = true;
 
-	if (w->plane != NULL)
-		run(w, PROCESS_CONTROLPLANE, turn_controlplane, unused, &busy);
-	return w->plane != NULL && busy;
+	if (w->plane == NULL || w->paused[0])
+		return false;
+	run(w, PROCESS_CONTROLPLANE, turn_controlplane, unused, &busy);
+	return busy;
 }
 
 static bool turn_worker(struct world *w, unsigned worker)
@@ -184,7 +195,7 @@ bool world_turn_worker(struct world *w, unsigned worker)
 {
 	bool busy = true;
 
-	if (w->worker[worker] == NULL)
+	if (w->worker[worker] == NULL || w->paused[1])
 		return false;
 	run(w, PROCESS_DATAPLANE, turn_worker, worker, &busy);
 	return busy;
@@ -194,10 +205,10 @@ uint64_t world_planes_next_us(const struct world *w)
 {
 	uint64_t t = UINT64_MAX;
 
-	if (w->plane != NULL)
+	if (w->plane != NULL && !w->paused[0])
 		t = controlplane_next_us(w->plane, w->now_us);
 	for (uint32_t i = 0; i < w->config.workers; i++)
-		if (w->worker[i] != NULL)
+		if (w->worker[i] != NULL && !w->paused[1])
 			t = RTE_MIN(t, worker_next_us(w->worker[i]));
 	if (w->store != NULL)
 		t = RTE_MIN(t, storage_memory_next_us(w->store));
