@@ -1,8 +1,8 @@
 /* effect.h - names the points behind which a process may be killed, for simulations.
  *
- * effect_point says that something has just become visible outside the process.
- * A simulation defines effect_hook; everywhere else it is not there, and in release builds
- * (EFFECT_POINTS undefined) the call is nothing at all. */
+ * effect_point says that something has just become visible outside the process, and
+ * which kind of it. A simulation defines effect_hook; everywhere else it is not there. In release
+ * builds (no EFFECT_POINTS) the call is nothing at all. */
 #pragma once
 
 enum effect {
@@ -12,17 +12,20 @@ enum effect {
 	EFFECTS
 };
 
-#ifdef EFFECT_POINTS
-__attribute__((weak)) void effect_hook(enum effect e); /* may not return */
+enum { EFFECT_DETAILS = 32 }; /* details are below; 0: none */
 
-static inline void effect_point(enum effect e)
+#ifdef EFFECT_POINTS
+__attribute__((weak)) void effect_hook(enum effect e, unsigned detail); /* may not return */
+
+static inline void effect_point(enum effect e, unsigned detail)
 {
 	if (effect_hook != 0)
-		effect_hook(e);
+		effect_hook(e, detail);
 }
 #else
-static inline void effect_point(enum effect e)
+static inline void effect_point(enum effect e, unsigned detail)
 {
 	(void)e;
+	(void)detail;
 }
 #endif

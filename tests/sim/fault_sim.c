@@ -21,6 +21,16 @@ enum {
 	KILL_SEED = 1000000,
 };
 
+/* So that all kinds of effects come up. */
+static const struct scene_faults kill_faults = {.drops = true,
+	.goodbyes = true,
+	.purges = true,
+	.resubscriptions = true,
+	.wills = true,
+	.retained = true,
+	.controlplane_kills = true,
+	.dataplane_kills = true};
+
 static uint64_t now_playing; /* for whoever looks at an abort */
 
 static void on_abort(int number)
@@ -142,15 +152,19 @@ static void one_seed(void)
 	CU_ASSERT_EQUAL(r.trace, again.trace);
 }
 
-static bool kill_there(struct sum *sum, enum effect e, enum world_victim v)
+/* Shallow first: what happens once in a run is found as well as what happens often. */
+static bool kill_there(struct sum *sum, const struct world_point *at, enum world_victim v)
 {
 	for (uint32_t i = 0; i < AMBUSH_TRIES; i++) {
 		const struct scene_conf conf = {.seed = KILL_SEED + i,
-			.ambush = {.wanted = true, .victim = v, .effect = e}};
+			.faults = &kill_faults,
+			.workers = WORLD_WORKERS_MAX,
+			.ambush = {.wanted = true, .victim = v, .at = *at, .depth = 64 >> i / 3}};
 		const struct scene_result r = play(&conf);
 		add(sum, &r);
 		if (!good(&r))
-			printf("# effect %u, victim %u, seed %u: %s\n", e, v, KILL_SEED + i,
+			printf("# by %u, effect %u, detail %u, victim %u, seed %u: %s\n", at->by,
+				at->effect, at->detail, v, KILL_SEED + i,
 				r.live ? "not clean" : "did not drain");
 		if (r.ambushed)
 			return true;
@@ -161,16 +175,26 @@ static bool kill_there(struct sum *sum, enum effect e, enum world_victim v)
 /* The plane that does it is killed behind each effect, and so is the machine. */
 static void every_kill_point(void)
 {
+	struct world_point at;
 	struct sum sum = {0};
+	uint32_t unvisited = 0, pairs = 0;
 
-	for (unsigned e = 0; e < EFFECTS; e++) {
-		const enum world_victim own =
-			e < EFFECT_COMMAND_TAKEN ? WORLD_DATAPLANE : WORLD_CONTROLPLANE;
-		CU_ASSERT(kill_there(&sum, (enum effect)e, own));
-		CU_ASSERT(kill_there(&sum, (enum effect)e, WORLD_MACHINE));
-	}
+	for (uint32_t i = 0; scene_point(i, &at); i++)
+		for (int machine = 0; machine < 2; machine++) {
+			const enum world_victim own =
+				at.by == WORLD_MACHINE ? WORLD_CONTROLPLANE : at.by;
+			const enum world_victim v = machine ? WORLD_MACHINE : own;
+			pairs++;
+			if (kill_there(&sum, &at, v))
+				continue;
+			unvisited++;
+			printf("# never killed: by %u, effect %u, detail %u, victim %u\n", at.by,
+				at.effect, at.detail, v);
+		}
 	print(&sum);
+	printf("# %u pairs of a point and a victim, %u not visited\n", pairs, unvisited);
 	CU_ASSERT_EQUAL(sum.bad, 0);
+	CU_ASSERT_EQUAL(unvisited, 0);
 }
 
 /* If this finds nothing the other tests mean nothing. */

@@ -116,6 +116,11 @@ void process_leave(enum process before)
 	current = before;
 }
 
+enum process process_current(void)
+{
+	return current;
+}
+
 void process_kill(enum process p)
 {
 	ASSERT(current != p);

@@ -11,5 +11,6 @@ enum process { PROCESS_NOBODY, PROCESS_DATAPLANE, PROCESS_CONTROLPLANE, PROCESSE
 
 enum process process_enter(enum process p); /* returns who it was before */
 void process_leave(enum process before);
+enum process process_current(void);
 void process_kill(enum process p);
 size_t process_blocks(enum process p); /* that it has not freed */

@@ -195,7 +195,7 @@ static void play(struct scene *s)
 
 	s->safety = true;
 	if (a->wanted)
-		world_kill_at(s->world, a->victim, a->effect, 1 + rng_below(&s->rng, 100));
+		world_kill_at(s->world, a->victim, &a->at, 1 + rng_below(&s->rng, a->depth));
 	world_run(s->world, NULL, NULL, s->plan.safety_us);
 	scene_calm(s);
 	for (uint32_t i = 0; i < s->devices; i++)
@@ -236,7 +236,7 @@ struct scene_result scene_run(const struct scene_conf *conf)
 {
 	struct scene s = {.conf = conf, .rng = rng_from(conf->seed)};
 	struct scene_result r = {0};
-	const uint32_t before = world_kills_at(conf->ambush.effect, conf->ambush.victim);
+	const uint32_t before = world_kills_at(&conf->ambush.at, conf->ambush.victim);
 
 	s.plan = scene_plan(conf, &s.rng);
 	for (uint32_t i = 0; i < s.plan.devices; i++) /* they point into the plan */
@@ -246,7 +246,7 @@ struct scene_result scene_run(const struct scene_conf *conf)
 	r.live = drain(&s);
 	r.live = r.live && probe(&s);
 	r.clean = ledger_judge(s.ledger, &r.totals);
-	r.ambushed = world_kills_at(conf->ambush.effect, conf->ambush.victim) > before;
+	r.ambushed = world_kills_at(&conf->ambush.at, conf->ambush.victim) > before;
 	r.trace = world_trace(s.world) ^ ledger_hash(s.ledger);
 	r.virtual_us = world_now_us(s.world);
 	r.kills = s.kills;

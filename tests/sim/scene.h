@@ -6,6 +6,7 @@
  * within bounded virtual time everything must have drained. Then every topic is probed, and the
  * ledger judges. Not here: the checks themselves (ledger.h). */
 #pragma once
+#include "dataplane/base/rng.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/world.h"
 
@@ -23,13 +24,15 @@ struct scene_faults {
 struct scene_ambush {
 	bool wanted;
 	enum world_victim victim;
-	enum effect effect;
+	struct world_point at;
+	uint32_t depth; /* at most that many times it is done before */
 };
 
 struct scene_conf {
 	uint64_t seed;
 	bool skip_syncs;        /* the disk lies */
 	const char *durability; /* NULL: synced */
+	uint32_t workers;       /* 0: the seed chooses */
 	struct scene_ambush ambush;
 	const struct scene_faults *faults; /* NULL: the seed chooses */
 	bool loud;
@@ -44,5 +47,9 @@ struct scene_result {
 	uint32_t kills;
 	struct ledger_totals totals;
 };
+
+/* Where kills are tried: every kind of slot, every other effect. False: there are no more. */
+MUST_USE bool scene_point(uint32_t number, struct world_point *out);
+struct world_point scene_draw_point(struct rng *r);
 
 struct scene_result scene_run(const struct scene_conf *conf);

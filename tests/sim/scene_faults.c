@@ -42,14 +42,15 @@ static void watch_planes(struct scene *s, uint64_t now_us)
 
 static void set_ambush(struct scene *s)
 {
-	static const enum world_victim victims[] = {
-		WORLD_DATAPLANE, WORLD_CONTROLPLANE, WORLD_MACHINE};
-	const enum effect e = (enum effect)rng_below(&s->rng, EFFECTS);
-	enum world_victim v = e < EFFECT_COMMAND_TAKEN ? victims[0] : victims[1];
+	const struct world_point at = scene_draw_point(&s->rng);
+	const bool power = s->plan.faults.power_cuts && rng_below(&s->rng, 3) == 0;
+	enum world_victim v = at.by;
 
-	if (s->plan.faults.power_cuts && rng_below(&s->rng, 3) == 0)
+	if (power)
 		v = WORLD_MACHINE;
-	world_kill_at(s->world, v, e, 1 + rng_below(&s->rng, AMBUSH_DEPTH));
+	else if (v == WORLD_MACHINE)
+		v = planes[rng_below(&s->rng, 2)];
+	world_kill_at(s->world, v, &at, 1 + rng_below(&s->rng, AMBUSH_DEPTH));
 }
 
 static void fail_disk(struct scene *s)
@@ -183,8 +184,10 @@ void scene_calm(struct scene *s)
 {
 	const struct impair_settings none = {.delay_us = 50, .seed = s->plan.impair.seed};
 
+	const struct world_point nowhere = {0};
+
 	s->safety = false;
-	world_kill_at(s->world, WORLD_MACHINE, EFFECT_SYNC, 0);
+	world_kill_at(s->world, WORLD_MACHINE, &nowhere, 0);
 	world_impair(s->world, &none);
 	memory_disk_fail(world_disk(s->world), MEMORY_FAULT_SYNC, 0, ERR_NONE);
 	memory_disk_fail(world_disk(s->world), MEMORY_FAULT_SUBMIT, 0, ERR_NONE);

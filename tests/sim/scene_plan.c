@@ -82,6 +82,8 @@ struct plan scene_plan(const struct scene_conf *conf, struct rng *r)
 		p.impair = (struct impair_settings){.delay_us = 50, .seed = p.impair.seed};
 	p.qos_max = 2;
 	p.workers = 1 + rng_below(r, WORLD_WORKERS_MAX);
+	if (conf->workers != 0)
+		p.workers = conf->workers;
 	p.devices = 3 + rng_below(r, 4);
 	p.publishes = 100 + rng_below(r, 200);
 	p.safety_us = (1 + rng_below(r, 4)) * (uint64_t)SECOND_US;

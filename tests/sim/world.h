@@ -25,6 +25,13 @@ enum world_victim {
 	WORLD_VICTIMS
 };
 
+/* Where a kill may happen: who does what. MACHINE: the disk. */
+struct world_point {
+	enum world_victim by;
+	enum effect effect;
+	unsigned detail; /* 0: of any kind */
+};
+
 /* Takes part in turns; for what moves clients. */
 struct world_actor {
 	bool (*turn)(void *owner, uint64_t now_us); /* true: it did something */
@@ -66,11 +73,11 @@ void world_start(struct world *w, enum world_victim v);
 bool world_alive(const struct world *w, enum world_victim v); /* MACHINE: both */
 /* A plane that is paused takes no turns, as if it were stopped (SIGSTOP). MACHINE: both. */
 void world_pause(struct world *w, enum world_victim v, bool paused);
-/* At the nth (1: next) occurrence of that effect from now on, wherever it happens. 0: not at all.
- */
-void world_kill_at(struct world *w, enum world_victim v, enum effect e, uint32_t nth);
-/* Kills that have happened at each effect, in all worlds of this program. */
-uint32_t world_kills_at(enum effect e, enum world_victim v);
+/* At the nth (1: next) time from now on that this is done. 0: not at all. */
+void world_kill_at(
+	struct world *w, enum world_victim v, const struct world_point *at, uint32_t nth);
+/* Kills that have happened there, in all worlds of this program. */
+uint32_t world_kills_at(const struct world_point *at, enum world_victim v);
 
 void world_kill_controlplane(struct world *w); /* it stays dead */
 void world_start_controlplane(struct world *w);

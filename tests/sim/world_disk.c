@@ -27,7 +27,7 @@ static enum err on_submit(struct storage *s, const struct storage_batch *b)
 		batch.sync = STORAGE_MEMORY;
 	const enum err e = w->store->ops->submit(w->store, &batch);
 	process_leave(before);
-	effect_point(EFFECT_BATCH);
+	effect_point(EFFECT_BATCH, 0);
 	return e;
 }
 
@@ -78,7 +78,7 @@ static uint32_t on_poll(struct storage *s, struct storage_completion *out, uint3
 
 	process_leave(before);
 	if (n > 0)
-		effect_point(EFFECT_COMPLETION);
+		effect_point(EFFECT_COMPLETION, 0);
 	return n;
 }
 
@@ -143,5 +143,6 @@ void world_turn_disk(struct world *w)
 	if (syncs == l->syncs)
 		return;
 	l->syncs = syncs;
-	world_effect(w, EFFECT_SYNC); /* may be the end of it */
+	/* May be the end of it. */
+	world_effect(w, &(struct world_point){WORLD_MACHINE, EFFECT_SYNC, 0});
 }

@@ -33,7 +33,7 @@ struct client {
 /* A kill that waits for its moment. */
 struct ambush {
 	enum world_victim victim;
-	enum effect effect;
+	struct world_point at;
 	uint32_t left; /* occurrences; 0: none waits */
 };
 
@@ -84,7 +84,7 @@ bool world_turn_controlplane(struct world *w, unsigned unused);
 bool world_turn_worker(struct world *w, unsigned worker);
 uint64_t world_planes_next_us(const struct world *w);
 void world_end_planes(struct world *w);
-void world_effect(struct world *w, enum effect e); /* something became visible just now */
+void world_effect(struct world *w, const struct world_point *now); /* it was done just now */
 
 /* world_disk.c: the store as the control plane sees it. */
 struct storage *world_lend_store(struct world *w);

@@ -7,32 +7,44 @@
 #include <stdio.h>
 
 static struct world *in_turn; /* whose plane is running */
-static uint32_t kills[EFFECTS][WORLD_VICTIMS];
+static uint32_t kills[WORLD_VICTIMS][WORLD_VICTIMS][EFFECTS][EFFECT_DETAILS];
 
-void effect_hook(enum effect e)
+static uint32_t *kills_at(const struct world_point *at, enum world_victim v)
 {
-	if (in_turn != NULL)
-		world_effect(in_turn, e);
+	ASSERT(at->detail < EFFECT_DETAILS);
+	return &kills[v][at->by][at->effect][at->detail];
 }
 
-void world_effect(struct world *w, enum effect e)
+void effect_hook(enum effect e, unsigned detail)
 {
-	if (w->ambush.left == 0 || w->ambush.effect != e || --w->ambush.left > 0)
+	if (in_turn == NULL)
 		return;
-	kills[e][w->ambush.victim]++;
+	const enum world_victim by =
+		process_current() == PROCESS_DATAPLANE ? WORLD_DATAPLANE : WORLD_CONTROLPLANE;
+	world_effect(in_turn, &(struct world_point){by, e, detail});
+}
+
+void world_effect(struct world *w, const struct world_point *now)
+{
+	struct ambush *a = &w->ambush;
+
+	if (a->left == 0 || a->at.by != now->by || a->at.effect != now->effect ||
+		(a->at.detail != 0 && a->at.detail != now->detail) || --a->left > 0)
+		return;
+	++*kills_at(&a->at, a->victim);
 	if (in_turn == w)
 		longjmp(w->death, 1);
-	world_kill(w, w->ambush.victim); /* it happened outside of the planes: on the disk */
+	world_kill(w, a->victim); /* outside of the planes: on the disk */
 }
 
-void world_kill_at(struct world *w, enum world_victim v, enum effect e, uint32_t nth)
+void world_kill_at(struct world *w, enum world_victim v, const struct world_point *at, uint32_t nth)
 {
-	w->ambush = (struct ambush){v, e, nth};
+	w->ambush = (struct ambush){v, *at, nth};
 }
 
-uint32_t world_kills_at(enum effect e, enum world_victim v)
+uint32_t world_kills_at(const struct world_point *at, enum world_victim v)
 {
-	return kills[e][v];
+	return *kills_at(at, v);
 }
 
 /* Runs a plane's code as that process. False: it died of it, and is buried. */
@@ -144,7 +156,6 @@ static void power_cut(struct world *w)
 void world_kill(struct world *w, enum world_victim v)
 {
 	ASSERT(in_turn == NULL);
-	w->ambush.left = 0;
 	if (v == WORLD_MACHINE)
 		power_cut(w);
 	else if (v == WORLD_CONTROLPLANE && w->store != NULL)
