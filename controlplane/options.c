@@ -26,6 +26,7 @@ static const char usage[] =
 	"  --user USER         whom to become when started as root (nobody)\n"
 	"  --nic KIND          instead of net.nic of the file\n"
 	"  --interface NAME    instead of net.interface\n"
+	"  --workers N         instead of net.workers; the shared memory is made for so many\n"
 	"  --address A.B.C.D/LEN  instead of net.address and net.netmask\n"
 	"  --gateway A.B.C.D   instead of net.gateway\n"
 	"  --impair SPEC       instead of net.impair\n"
@@ -33,17 +34,18 @@ static const char usage[] =
 	"  --show-config       prints every key, its value and what it is, as a file\n"
 	"  --markdown          the same as a page\n"
 	"\n"
-	"Exit code: 0 ended as asked, 1 failed, 2 the command line or the configuration is "
-	"wrong.\n";
+	"Exit code: 0 ended as asked, 1 failed, 2 the command line or the configuration is\n"
+	"wrong, 3 the store cannot be opened, 4 the store failed.\n";
 
 static const struct option options[] = {{"shm", required_argument, NULL, 's'},
 	{"socket", required_argument, NULL, 'S'}, {"data", required_argument, NULL, 'd'},
 	{"config", required_argument, NULL, 'c'}, {"user", required_argument, NULL, 'u'},
 	{"nic", required_argument, NULL, 'k'}, {"interface", required_argument, NULL, 'k'},
-	{"address", required_argument, NULL, 'k'}, {"gateway", required_argument, NULL, 'k'},
-	{"impair", required_argument, NULL, 'k'}, {"check-config", required_argument, NULL, 'C'},
-	{"show-config", no_argument, NULL, 'w'}, {"markdown", no_argument, NULL, OPTION_MARKDOWN},
-	{"help", no_argument, NULL, OPTION_HELP}, {NULL, 0, NULL, 0}};
+	{"workers", required_argument, NULL, 'k'}, {"address", required_argument, NULL, 'k'},
+	{"gateway", required_argument, NULL, 'k'}, {"impair", required_argument, NULL, 'k'},
+	{"check-config", required_argument, NULL, 'C'}, {"show-config", no_argument, NULL, 'w'},
+	{"markdown", no_argument, NULL, OPTION_MARKDOWN}, {"help", no_argument, NULL, OPTION_HELP},
+	{NULL, 0, NULL, 0}};
 
 static bool complain(const char *what)
 {
@@ -222,4 +224,19 @@ bool options_config(const struct options *o, struct shm_config *out)
 			return false;
 	}
 	return true;
+}
+
+const char *options_store_remedy(enum err e)
+{
+	switch ((unsigned)e) {
+	case ERR_STORAGE_FULL:
+		return "make room on its disk";
+	case ERR_STORAGE_CORRUPT:
+		return "nothing of it is served: restore a copy, or move it away to start empty";
+	case ERR_STORAGE_VERSION:
+		return "run the version that wrote it, or move it away to start empty";
+	default:
+		return "it must be a directory on a disk that works, writable by --user, and no "
+		       "other process may have it open";
+	}
 }

@@ -29,8 +29,9 @@ struct driver_facts {
 struct driver_ops {
 	uint16_t (*rx)(struct driver *d, uint16_t queue, struct rte_mbuf **frames, uint16_t n);
 	uint16_t (*tx)(struct driver *d, uint16_t queue, struct rte_mbuf **frames, uint16_t n);
-	/* Waits for a frame or until `timeout_us` has passed. May return early for no reason. */
-	void (*wait)(struct driver *d, uint16_t queue, uint64_t timeout_us);
+	/* Waits for a frame, for `bell` to be readable (-1: none), or until `timeout_us` has
+	 * passed. May return early for no reason. Takes nothing out of `bell`. */
+	void (*wait)(struct driver *d, uint16_t queue, int bell, uint64_t timeout_us);
 	bool (*link_up)(struct driver *d);
 	void (*close)(struct driver *d);
 };

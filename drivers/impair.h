@@ -9,7 +9,8 @@
  * after its delay, or after 10 ms if that is longer. Jitter alone never reorders. A corrupted frame
  * has one bit flipped, in a copy.
  *
- * One queue pair. `now` comes in by impair_now before each turn: no clock here. */
+ * Each queue is impaired for itself, with random numbers of its own; all calls about a queue are
+ * for the worker that owns it. `now` comes in by impair_now before each turn: no clock here. */
 #pragma once
 #include "drivers/driver.h"
 
@@ -19,13 +20,17 @@ struct impair_settings {
 	uint64_t seed;
 };
 
-/* Neither the inner driver's nor the stack's buffers are held: what waits is copied into `copies`.
- * Closing it closes the inner driver. NULL: no memory. */
-struct driver *impair_create(struct driver *inner, struct rte_mempool *copies, uint32_t held_max);
-/* Starts the random numbers anew from the seed. */
-void impair_set(struct driver *d, const struct impair_settings *s);
-void impair_now(struct driver *d, uint64_t now_us); /* also sends what has become due */
-uint64_t impair_next_us(const struct driver *d);    /* when a held frame is due; UINT64_MAX: none */
+/* Per queue: a pool and counters. Neither the inner driver's nor the stack's buffers are held: what
+ * waits is copied into `copies`, at most held_max frames in each direction. Closing it closes the
+ * inner driver. NULL: no memory. */
+struct driver *impair_create(struct driver *inner, struct rte_mempool *const *copies,
+	struct counters *const *counters, uint32_t held_max);
+/* Starts the queue's random numbers anew from the seed. */
+void impair_set(struct driver *d, uint16_t queue, const struct impair_settings *s);
+/* Also sends what has become due. */
+void impair_now(struct driver *d, uint16_t queue, uint64_t now_us);
+/* When a held frame is due; UINT64_MAX: none. */
+uint64_t impair_next_us(const struct driver *d, uint16_t queue);
 
 /* Parses "loss=5%,delay=20ms,reorder=1%,duplicate=1%,corrupt=0.1%,jitter=1ms,seed=7" or "off". On
  * ERR_NIC_CONFIG, `why` says which word cannot be and what is wanted. Without a seed it is 1. */

@@ -14,14 +14,15 @@ struct fake {
 	struct driver driver;
 	struct rte_mbuf *in[LINE], *out[LINE];
 	uint32_t in_head, in_count, out_count;
-	uint32_t room; /* frames that tx still takes */
+	uint32_t room;  /* frames that tx still takes */
+	uint16_t queue; /* on which frames arrive, and whose calls are expected */
 	uint64_t waited_us;
 	bool closed;
 };
 
 struct rig {
 	struct fake inner;
-	struct counters counters;
+	struct counters counters, more_counters; /* of queues 0 and 1 */
 	struct rte_mempool *pool, *copies;
 	struct driver *d;
 };
@@ -31,7 +32,8 @@ static uint16_t fake_rx(struct driver *d, uint16_t queue, struct rte_mbuf **fram
 	struct fake *f = (struct fake *)d;
 	uint16_t given = 0;
 
-	CU_ASSERT_EQUAL(queue, 0);
+	if (queue != f->queue)
+		return 0;
 	while (given < n && f->in_head < f->in_count)
 		frames[given++] = f->in[f->in_head++];
 	return given;
@@ -42,7 +44,7 @@ static uint16_t fake_tx(struct driver *d, uint16_t queue, struct rte_mbuf **fram
 	struct fake *f = (struct fake *)d;
 	uint16_t taken = 0;
 
-	CU_ASSERT_EQUAL(queue, 0);
+	CU_ASSERT_EQUAL(queue, f->queue);
 	while (taken < n && f->room > 0 && f->out_count < LINE) {
 		f->out[f->out_count++] = frames[taken++];
 		f->room--;
@@ -50,9 +52,10 @@ static uint16_t fake_tx(struct driver *d, uint16_t queue, struct rte_mbuf **fram
 	return taken;
 }
 
-static void fake_wait(struct driver *d, uint16_t queue, uint64_t timeout_us)
+static void fake_wait(struct driver *d, uint16_t queue, int bell, uint64_t timeout_us)
 {
 	(void)queue;
+	(void)bell;
 	((struct fake *)d)->waited_us = timeout_us;
 }
 
@@ -72,7 +75,7 @@ static void fake_close(struct driver *d)
 
 static const struct driver_ops fake_ops = {fake_rx, fake_tx, fake_wait, fake_link_up, fake_close};
 
-static struct rig *rig_open(const struct impair_settings *s)
+static struct rig *rig_open_queues(const struct impair_settings *s, uint16_t queues)
 {
 	static struct rig r;
 	static struct rte_mempool *pool, *copies;
@@ -83,13 +86,21 @@ static struct rig *rig_open(const struct impair_settings *s)
 	}
 	r = (struct rig){.pool = pool, .copies = copies};
 	r.inner.driver = (struct driver){&fake_ops,
-		{.mtu = 1500, .queues = 1, .segs_max = 4, .wakes = true, .name = "fake"},
+		{.mtu = 1500, .queues = queues, .segs_max = 4, .wakes = true, .name = "fake"},
 		&r.counters};
 	r.inner.room = UINT32_MAX;
-	r.d = impair_create(&r.inner.driver, copies, HELD);
+	struct counters *const counters[] = {&r.counters, &r.more_counters};
+	struct rte_mempool *const each[] = {copies, copies};
+	r.d = impair_create(&r.inner.driver, each, counters, HELD);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(r.d);
-	impair_set(r.d, s);
+	for (uint16_t q = 0; q < queues; q++)
+		impair_set(r.d, q, s);
 	return &r;
+}
+
+static struct rig *rig_open(const struct impair_settings *s)
+{
+	return rig_open_queues(s, 1);
 }
 
 static void rig_close(struct rig *r)
@@ -114,7 +125,7 @@ static void send(struct rig *r, uint8_t name, uint64_t now_us)
 {
 	struct rte_mbuf *m = frame(r, name, 60);
 
-	impair_now(r->d, now_us);
+	impair_now(r->d, 0, now_us);
 	CU_ASSERT_EQUAL_FATAL(driver_tx(r->d, 0, &m, 1), 1);
 }
 
@@ -137,7 +148,7 @@ static const char *names(struct rte_mbuf **frames, uint32_t count)
 
 static const char *sent(struct rig *r, uint64_t now_us)
 {
-	impair_now(r->d, now_us);
+	impair_now(r->d, 0, now_us);
 	const uint32_t count = r->inner.out_count;
 	r->inner.out_count = 0;
 	return names(r->inner.out, count);
@@ -148,7 +159,7 @@ static const char *received(struct rig *r, uint64_t now_us)
 	struct rte_mbuf *frames[256];
 	uint32_t count = 0;
 
-	impair_now(r->d, now_us);
+	impair_now(r->d, 0, now_us);
 	for (uint16_t n; (n = driver_rx(r->d, 0, frames + count, 32)) > 0;)
 		count += n;
 	return names(frames, count);
@@ -174,7 +185,7 @@ static void off_passes_the_very_buffers(void)
 	CU_ASSERT_EQUAL_FATAL(driver_rx(r->d, 0, got, 8), 1);
 	CU_ASSERT_PTR_EQUAL(got[0], m[2]);
 	rte_pktmbuf_free(got[0]);
-	CU_ASSERT_EQUAL(impair_next_us(r->d), UINT64_MAX);
+	CU_ASSERT_EQUAL(impair_next_us(r->d, 0), UINT64_MAX);
 	CU_ASSERT_STRING_EQUAL(r->d->facts.name, "fake");
 	CU_ASSERT_EQUAL(r->d->facts.segs_max, 4);
 	rig_close(r);
@@ -204,23 +215,23 @@ static void delay_holds_both_directions(void)
 	arrive(r, 'x');
 	CU_ASSERT_STRING_EQUAL(received(r, 500), "");
 	CU_ASSERT_EQUAL(rte_mempool_in_use_count(r->pool), 0); /* only copies are held */
-	CU_ASSERT_EQUAL(impair_next_us(r->d), 1100);
-	r->d->ops->wait(r->d, 0, 5000);
+	CU_ASSERT_EQUAL(impair_next_us(r->d, 0), 1100);
+	r->d->ops->wait(r->d, 0, -1, 5000);
 	CU_ASSERT_EQUAL(r->inner.waited_us, 600);
-	r->d->ops->wait(r->d, 0, 50);
+	r->d->ops->wait(r->d, 0, -1, 50);
 	CU_ASSERT_EQUAL(r->inner.waited_us, 50);
 	CU_ASSERT_STRING_EQUAL(sent(r, 1099), "");
 	CU_ASSERT_STRING_EQUAL(sent(r, 1100), "a");
 	CU_ASSERT_STRING_EQUAL(received(r, 1499), "");
 	CU_ASSERT_STRING_EQUAL(received(r, 1500), "x");
 	CU_ASSERT_STRING_EQUAL(sent(r, 1500), "b");
-	CU_ASSERT_EQUAL(impair_next_us(r->d), UINT64_MAX);
+	CU_ASSERT_EQUAL(impair_next_us(r->d, 0), UINT64_MAX);
 	CU_ASSERT_TRUE(r->d->ops->link_up(r->d));
 	r->inner.waited_us = 0;
 	send(r, 'c', 2000);
 	r->inner.room = 0;
 	CU_ASSERT_STRING_EQUAL(sent(r, 3000), "");
-	r->d->ops->wait(r->d, 0, 5000); /* something is due: no waiting */
+	r->d->ops->wait(r->d, 0, -1, 5000); /* something is due: no waiting */
 	CU_ASSERT_EQUAL(r->inner.waited_us, 0);
 	CU_ASSERT_FALSE(r->d->ops->link_up(r->d));
 	rig_close(r);
@@ -330,7 +341,7 @@ static void without_copies_what_must_wait_is_dropped(void)
 	CU_ASSERT_EQUAL_FATAL(rte_pktmbuf_alloc_bulk(r->copies, all, HELD * 4), 0);
 	send(r, 'a', 0);
 	CU_ASSERT_EQUAL(dropped(r), 1);
-	impair_set(r->d, &twice);
+	impair_set(r->d, 0, &twice);
 	send(r, 'b', 0); /* no copy: no duplicate, but no loss either */
 	CU_ASSERT_STRING_EQUAL(sent(r, 1000), "b");
 	CU_ASSERT_EQUAL(dropped(r), 1);
@@ -348,10 +359,10 @@ static void back_pressure_is_passed_on(void)
 	r->inner.room = 4;
 	for (int i = 0; i < 10; i++)
 		m[i] = frame(r, (uint8_t)('0' + i), 60);
-	impair_now(r->d, 0);
+	impair_now(r->d, 0, 0);
 	const uint16_t taken = driver_tx(r->d, 0, m, 10);
 	CU_ASSERT_TRUE(taken >= 5);
-	impair_now(r->d, 10);
+	impair_now(r->d, 0, 10);
 	CU_ASSERT_EQUAL(driver_tx(r->d, 0, m + taken, (uint16_t)(10 - taken)), 0);
 	CU_ASSERT_STRING_EQUAL(sent(r, 10), "0123");
 	CU_ASSERT_EQUAL(dropped(r), 0);
@@ -388,7 +399,7 @@ static void switching_off_lets_the_held_ones_go_first(void)
 	send(r, 'a', 0);
 	arrive(r, 'x');
 	CU_ASSERT_STRING_EQUAL(received(r, 0), "");
-	impair_set(r->d, &off);
+	impair_set(r->d, 0, &off);
 	send(r, 'b', 10);
 	arrive(r, 'y');
 	CU_ASSERT_STRING_EQUAL(sent(r, 999), "");
@@ -406,7 +417,7 @@ static uint64_t replay(uint64_t seed)
 	uint64_t hash = 0;
 
 	for (int step = 0; step < 400; step++) {
-		impair_now(r->d, (uint64_t)step * 50);
+		impair_now(r->d, 0, (uint64_t)step * 50);
 		struct rte_mbuf *m = frame(r, (uint8_t)step, 20);
 		CU_ASSERT_EQUAL(driver_tx(r->d, 0, &m, 1), 1);
 		arrive(r, (uint8_t)(step * 3));
@@ -433,6 +444,68 @@ static void the_same_seed_does_the_same(void)
 	CU_ASSERT_NOT_EQUAL(replay(7), replay(8));
 }
 
+static uint32_t received_on(struct rig *r, uint16_t queue, uint64_t now_us)
+{
+	struct rte_mbuf *frames[64];
+
+	impair_now(r->d, queue, now_us);
+	const uint16_t n = driver_rx(r->d, queue, frames, 64);
+	rte_pktmbuf_free_bulk(frames, n);
+	return n;
+}
+
+/* What is held of one queue neither comes out of another, nor moves when its time does. */
+static void queues_are_impaired_apart(void)
+{
+	const struct impair_settings slow = {.delay_us = 1000};
+	const struct impair_settings lossy = {.loss_ppm = 1000000};
+	struct rig *r = rig_open_queues(&slow, 2);
+
+	r->inner.queue = 1;
+	arrive(r, 'a');
+	CU_ASSERT_EQUAL(received_on(r, 1, 100), 0);
+	CU_ASSERT_EQUAL(impair_next_us(r->d, 0), UINT64_MAX);
+	CU_ASSERT_EQUAL(impair_next_us(r->d, 1), 1100);
+	CU_ASSERT_EQUAL(received_on(r, 0, 5000), 0);
+	CU_ASSERT_EQUAL(received_on(r, 1, 1099), 0);
+	CU_ASSERT_EQUAL(received_on(r, 1, 1100), 1);
+	struct rte_mbuf *m = frame(r, 'b', 60);
+	CU_ASSERT_EQUAL(driver_tx(r->d, 1, &m, 1), 1);
+	impair_now(r->d, 0, 9000);
+	CU_ASSERT_EQUAL(r->inner.out_count, 0);
+	impair_now(r->d, 1, 9000); /* sent on its own queue: fake_tx looks */
+	CU_ASSERT_EQUAL(r->inner.out_count, 1);
+	impair_set(r->d, 1, &lossy);
+	arrive(r, 'c');
+	CU_ASSERT_EQUAL(received_on(r, 1, 9000), 0);
+	CU_ASSERT_EQUAL(dropped(r), 0);
+	const enum counter lost = (enum counter)(COUNTER_NAMED + ERR_IMPAIR_DROPPED);
+	CU_ASSERT_EQUAL(counter_get(&r->more_counters, lost), 1);
+	rig_close(r);
+}
+
+static uint64_t losses(uint16_t queue)
+{
+	const struct impair_settings s = {.loss_ppm = 500000, .seed = 5};
+	struct rig *r = rig_open_queues(&s, 2);
+	uint64_t pattern = 0;
+
+	r->inner.queue = queue;
+	for (int i = 0; i < 64; i++) {
+		arrive(r, 'x');
+		pattern = pattern << 1 | received_on(r, queue, 0);
+	}
+	rig_close(r);
+	return pattern;
+}
+
+static void queues_do_not_lose_the_same_frames(void)
+{
+	CU_ASSERT_EQUAL(losses(0), losses(0));
+	CU_ASSERT_EQUAL(losses(1), losses(1));
+	CU_ASSERT_NOT_EQUAL(losses(0), losses(1));
+}
+
 static const struct unit_test tests[] = {
 	{"off_passes_the_very_buffers", off_passes_the_very_buffers},
 	{"loss_is_counted", loss_is_counted},
@@ -446,6 +519,8 @@ static const struct unit_test tests[] = {
 	{"back_pressure_does_not_fill_the_queue", back_pressure_does_not_fill_the_queue},
 	{"switching_off_lets_the_held_ones_go_first", switching_off_lets_the_held_ones_go_first},
 	{"the_same_seed_does_the_same", the_same_seed_does_the_same},
+	{"queues_are_impaired_apart", queues_are_impaired_apart},
+	{"queues_do_not_lose_the_same_frames", queues_do_not_lose_the_same_frames},
 };
 
 int main(int argc, char **argv)

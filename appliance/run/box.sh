@@ -39,14 +39,26 @@ gather_programs() {
 	done
 }
 
+# The command line, or the configuration; a wrong one is told by whoever starts with it.
+choose_workers() {
+	[[ -z $workers ]] || return 0
+	local show=("$(program signalbox-controlplane)" --show-config)
+	[[ -z $config ]] || show+=("$config")
+	workers=$("${show[@]}" 2>/dev/null |
+		sed -n 's/^  workers: *\([0-9]*\).*/\1/p') || true
+	workers=${workers:-1}
+}
+
 start_launcher() {
+	choose_workers
 	local options=(--run-dir "$run_dir" --bin "$run_dir/bin" --data "$data"
 		--nic "$nic" --interface "$interface"
-		--address "$address/30" --gateway "$gateway" --mgmt-listen "$gateway:$rest_port")
+		--address "$address/30" --gateway "$gateway" --mgmt-listen "$gateway:$rest_port"
+		--workers "$workers")
 	[[ -z $config ]] || options+=(--config "$config")
 	[[ $nic == tap ]] || options+=(--dataplane-netns "$netns_dir/$ns_nic")
 	[[ -z $impair ]] || options+=(--impair "$impair")
-	if (($(hugepages_free_mib) >= hugepages_wanted_mib)); then
+	if (($(hugepages_free_mib) >= hugepages_wanted_mib * workers)); then
 		options+=(--hugepages)
 	fi
 	[[ -d /run/dpdk ]] || note dpdk_dir
@@ -147,7 +159,7 @@ wait_port() { # PORT
 }
 
 write_facts() {
-	workers=$(box_fact workers 1)
+	workers=$(box_fact workers "$workers")
 	mqtt_port=$(box_fact mqtt_port "$mqtt_port")
 	cat >"$run_dir/facts" <<-END
 		address: $address

@@ -35,6 +35,7 @@ struct process {
 struct launcher {
 	struct memory memory;
 	struct process process[SHM_PROCESSES];
+	uint32_t workers;
 	const char *bin;
 	const char *run_dir;
 	int signals;
@@ -253,8 +254,8 @@ static const struct option options[] = {{"run-dir", required_argument, NULL, 'r'
 	{"nic", required_argument, NULL, 'n'}, {"interface", required_argument, NULL, 'i'},
 	{"address", required_argument, NULL, 'a'}, {"gateway", required_argument, NULL, 'g'},
 	{"impair", required_argument, NULL, 'I'}, {"mgmt-listen", required_argument, NULL, 'm'},
-	{"user", required_argument, NULL, 'u'}, {"hugepages", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0}};
+	{"workers", required_argument, NULL, 'w'}, {"user", required_argument, NULL, 'u'},
+	{"hugepages", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
 
 /* Most options are meant for the control plane and go there as they are. */
 static void pass_on(struct launcher *l, int o)
@@ -268,6 +269,18 @@ static void pass_on(struct launcher *l, int o)
 		snprintf(flag[k - options], sizeof(flag[0]), "--%s", k->name);
 		add(cp, flag[k - options], optarg);
 	}
+}
+
+/* How much memory there must be, and the control plane checks that its configuration agrees. */
+static uint32_t take_workers(struct launcher *l)
+{
+	char *end;
+	const unsigned long n = strtoul(optarg, &end, 10);
+
+	if (*end != '\0' || n < 1 || n > SHM_WORKERS_MAX)
+		fail("--workers is a number from 1 to 8, not", optarg);
+	pass_on(l, 'w');
+	return (uint32_t)n;
 }
 
 static void parse(struct launcher *l, int argc, char **argv)
@@ -287,6 +300,8 @@ static void parse(struct launcher *l, int argc, char **argv)
 			dp->netns = optarg;
 		else if (o == 'h')
 			add(dp, "--hugepages", NULL);
+		else if (o == 'w')
+			l->workers = take_workers(l);
 		else if (o == 'm')
 			add(mgmt, "--listen", optarg);
 		else
@@ -295,7 +310,8 @@ static void parse(struct launcher *l, int argc, char **argv)
 	if (optind != argc || l->run_dir == NULL)
 		fail("usage: signalbox-launcher --run-dir DIR --data DIR --nic tap|af_packet "
 		     "--interface NAME --address A.B.C.D/LEN --gateway A.B.C.D "
-		     "--mgmt-listen A.B.C.D:PORT [--config FILE] [--impair SPEC] [--user UID] "
+		     "--mgmt-listen A.B.C.D:PORT [--workers N] [--config FILE] [--impair SPEC] "
+		     "[--user UID] "
 		     "[--dataplane-netns PATH] [--hugepages] [--bin DIR]",
 			"");
 }
@@ -329,7 +345,7 @@ static void watch_signals(struct launcher *l)
 
 int main(int argc, char **argv)
 {
-	static struct launcher l;
+	static struct launcher l = {.workers = 1};
 	static char socket_path[PATH_MAX];
 	const char *why;
 
@@ -346,7 +362,7 @@ int main(int argc, char **argv)
 		fail(l.run_dir, strerror(errno));
 	run_path(&l, "control", ".sock", socket_path, sizeof(socket_path));
 	add(&l.process[SHM_PROCESS_CONTROLPLANE].child, "--socket", socket_path);
-	if (!memory_create(&l.memory, 1, &why))
+	if (!memory_create(&l.memory, l.workers, &why))
 		fail(why, strerror(errno));
 	watch_signals(&l);
 	write_pid(&l, "launcher", getpid());

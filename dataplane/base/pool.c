@@ -57,3 +57,9 @@ void *pool_at(const struct pool *p, uint32_t index)
 	ASSERT(p->next[index] == POOL_TAKEN);
 	return p->objects + (size_t)index * p->size;
 }
+
+bool pool_taken(const struct pool *p, uint32_t index)
+{
+	ASSERT(index < p->count);
+	return p->next[index] == POOL_TAKEN;
+}

@@ -7,6 +7,7 @@
 #pragma once
 #include "dataplane/base/attr.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,4 +27,5 @@ size_t pool_bytes(uint32_t count, size_t size);
 void pool_init(struct pool *p, void *memory, uint32_t count, size_t size);
 MUST_USE uint32_t pool_get(struct pool *p); /* contents: undefined */
 void pool_put(struct pool *p, uint32_t index);
-void *pool_at(const struct pool *p, uint32_t index); /* asserts that it is in use */
+void *pool_at(const struct pool *p, uint32_t index);   /* asserts that it is in use */
+bool pool_taken(const struct pool *p, uint32_t index); /* is it in use? index < count */

@@ -1,13 +1,13 @@
-/* audience.h - who listens to a filter, in order of connection; and what a connection listens to.
+/* audience.h - who listens to a filter, in order of subscriber; and what a subscriber listens to.
  *
  * The audience of a filter is a list, for fan-out, threaded through a treap,
  * for changes: finding, adding and removing cost O(log n) of its n
  * subscriptions, walking costs nothing but the walk. All links lie in the
  * subscriptions themselves, so memory is what `subscriptions_max` says,
  * whatever they listen to. A treap's order of priorities comes from a keyed
- * mix of the connection: nobody outside can make it degenerate.
+ * mix of the subscriber: nobody outside can make it degenerate.
  *
- * Filters and connections are the caller's indices. Not here: matching, fan-out. */
+ * Filters and subscribers are the caller's indices. Not here: matching, fan-out. */
 #pragma once
 #include "dataplane/base/pool.h"
 #include "dataplane/fabric/verbs.h"
@@ -15,11 +15,11 @@
 enum { AUDIENCE_NONE = UINT32_MAX };
 
 struct subscription {
-	uint32_t connection;
+	uint32_t subscriber;
 	uint32_t filter;
-	uint32_t next, prev;   /* in the filter's audience, by connection */
+	uint32_t next, prev;   /* in the filter's audience, by subscriber */
 	uint32_t lower, upper; /* its treap */
-	uint32_t connection_next, connection_prev;
+	uint32_t subscriber_next, subscriber_prev;
 	struct subscription_options options;
 };
 
@@ -29,14 +29,14 @@ struct audience {
 	uint32_t count;
 };
 
-struct listener { /* a connection */
+struct listener { /* a subscriber */
 	uint32_t first;
 	uint32_t count;
 };
 
 struct audiences_conf {
 	uint32_t filters_max;
-	uint32_t connections_max;
+	uint32_t subscribers_max;
 	uint32_t subscriptions_max;
 	uint64_t secret;
 };
@@ -44,7 +44,7 @@ struct audiences_conf {
 struct audiences {
 	struct pool pool;          /* struct subscription */
 	struct audience *audience; /* by filter */
-	struct listener *listener; /* by connection */
+	struct listener *listener; /* by subscriber */
 	struct audiences_conf conf;
 };
 
@@ -52,9 +52,11 @@ size_t audiences_bytes(const struct audiences_conf *conf);
 /* memory: aligned to 64 bytes. */
 void audiences_init(struct audiences *a, void *memory, const struct audiences_conf *conf);
 /* All answer an index of a subscription, or AUDIENCE_NONE. */
-uint32_t audiences_find(const struct audiences *a, uint32_t filter, uint32_t connection);
+uint32_t audiences_find(const struct audiences *a, uint32_t filter, uint32_t subscriber);
+/* The first of a filter's audience that is not below `subscriber`. */
+uint32_t audiences_from(const struct audiences *a, uint32_t filter, uint32_t subscriber);
 /* There must be none yet; its options are the caller's to set. AUDIENCE_NONE: full. */
-MUST_USE uint32_t audiences_add(struct audiences *a, uint32_t filter, uint32_t connection);
+MUST_USE uint32_t audiences_add(struct audiences *a, uint32_t filter, uint32_t subscriber);
 void audiences_drop(struct audiences *a, uint32_t index);
 void audiences_check(const struct audiences *a);
 

@@ -1,8 +1,9 @@
 /* fabric.c - subscriptions, and the fan-out of a message.
  *
- * The audiences of the filters that matched are lists in order of connection.
- * One list is walked; several are merged with a heap, so that a connection's
- * matches come one after the other and fold into one delivery. */
+ * The audiences of the filters that matched are lists in order of subscriber:
+ * connections, then queues, then workers. One list is walked; several are
+ * merged with a heap, so that a subscriber's matches come one after the other
+ * and fold into one delivery. */
 #include "dataplane/fabric/fabric.h"
 
 #include "dataplane/base/assert.h"
@@ -14,7 +15,7 @@ enum { CURSORS_MAX = MATCH_SHAPES_MAX + 1 }; /* one filter of each shape, and a 
 
 /* The place in one list. */
 struct cursor {
-	uint32_t connection;
+	uint32_t subscriber;
 	uint32_t subscription;
 };
 
@@ -24,9 +25,11 @@ struct fabric {
 	struct counters *counters;
 	fabric_deliver *deliver;
 	void *owner;
-	bool publishing; /* no changes now */
+	uint32_t queues_from, workers_from; /* subscribers: connections, queues, workers */
+	uint32_t from, end;                 /* those whom the message that is published is for */
+	bool publishing;                    /* no changes now */
 	uint32_t cursors;
-	struct cursor cursor[CURSORS_MAX]; /* a heap, the lowest connection first */
+	struct cursor cursor[CURSORS_MAX]; /* a heap, the lowest subscriber first */
 };
 
 static struct match_conf match_conf_of(const struct fabric_conf *conf)
@@ -37,11 +40,16 @@ static struct match_conf match_conf_of(const struct fabric_conf *conf)
 	return match;
 }
 
+static uint64_t subscribers_of(const struct fabric_conf *conf)
+{
+	return (uint64_t)conf->connections_max + conf->queues_max + conf->workers;
+}
+
 static struct audiences_conf audiences_conf_of(const struct fabric_conf *conf)
 {
 	return (struct audiences_conf){
 		.filters_max = conf->match.filters_max,
-		.connections_max = conf->connections_max,
+		.subscribers_max = (uint32_t)subscribers_of(conf),
 		.subscriptions_max = conf->subscriptions_max,
 		.secret = conf->match.key.k0 ^ conf->match.key.k1,
 	};
@@ -58,7 +66,8 @@ size_t fabric_bytes(const struct fabric_conf *conf)
 	const struct audiences_conf audiences = audiences_conf_of(conf);
 	const size_t bytes = match_bytes(&match);
 
-	if (bytes == 0 || conf->subscriptions_max >= UINT32_MAX - 1)
+	if (bytes == 0 || conf->subscriptions_max >= UINT32_MAX - 1 ||
+		subscribers_of(conf) >= UINT32_MAX)
 		return 0;
 	return own_bytes() + audiences_bytes(&audiences) + bytes;
 }
@@ -81,6 +90,8 @@ struct fabric *fabric_create(const struct fabric_conf *conf)
 	f->counters = conf->counters;
 	f->deliver = conf->deliver;
 	f->owner = conf->owner;
+	f->queues_from = conf->connections_max;
+	f->workers_from = conf->connections_max + conf->queues_max;
 	f->match = match_create(&match);
 	if (f->match == NULL)
 		fabric_destroy(&f);
@@ -95,6 +106,18 @@ void fabric_destroy(struct fabric **f)
 	*f = NULL;
 }
 
+uint32_t fabric_queue(const struct fabric *f, uint32_t queue)
+{
+	ASSERT(queue < f->workers_from - f->queues_from);
+	return f->queues_from + queue;
+}
+
+uint32_t fabric_worker(const struct fabric *f, uint32_t worker)
+{
+	ASSERT(worker < f->audiences.conf.subscribers_max - f->workers_from);
+	return f->workers_from + worker;
+}
+
 static void drop(struct fabric *f, uint32_t index)
 {
 	const uint32_t filter = audiences_at(&f->audiences, index)->filter;
@@ -105,21 +128,21 @@ static void drop(struct fabric *f, uint32_t index)
 		match_remove(f->match, filter);
 }
 
-enum err fabric_subscribe(struct fabric *f, uint32_t connection, struct span filter,
+enum err fabric_subscribe(struct fabric *f, uint32_t subscriber, struct span filter,
 	const struct subscription_options *options, bool *was_new)
 {
 	uint32_t id;
 
 	ASSERT(!f->publishing);
-	ASSERT(connection < f->audiences.conf.connections_max);
+	ASSERT(subscriber < f->audiences.conf.subscribers_max);
 	ASSERT(options->qos_max <= 2);
 	const enum err e = match_insert(f->match, filter, &id);
 	if (e != ERR_NONE)
 		return e;
-	uint32_t index = audiences_find(&f->audiences, id, connection);
+	uint32_t index = audiences_find(&f->audiences, id, subscriber);
 	*was_new = index == AUDIENCE_NONE;
 	if (*was_new) {
-		index = audiences_add(&f->audiences, id, connection);
+		index = audiences_add(&f->audiences, id, subscriber);
 		if (index == AUDIENCE_NONE) {
 			if (f->audiences.audience[id].count == 0)
 				match_remove(f->match, id);
@@ -131,32 +154,58 @@ enum err fabric_subscribe(struct fabric *f, uint32_t connection, struct span fil
 	return ERR_NONE;
 }
 
-enum err fabric_unsubscribe(struct fabric *f, uint32_t connection, struct span filter)
+enum err fabric_unsubscribe(struct fabric *f, uint32_t subscriber, struct span filter)
 {
 	uint32_t index = AUDIENCE_NONE;
 
 	ASSERT(!f->publishing);
 	const uint32_t id = match_find(f->match, filter);
 	if (id != MATCH_NONE)
-		index = audiences_find(&f->audiences, id, connection);
+		index = audiences_find(&f->audiences, id, subscriber);
 	if (index == AUDIENCE_NONE)
 		return ERR_NOT_SUBSCRIBED;
 	drop(f, index);
 	return ERR_NONE;
 }
 
-void fabric_forget(struct fabric *f, uint32_t connection)
+void fabric_forget(struct fabric *f, uint32_t subscriber)
 {
 	ASSERT(!f->publishing);
-	ASSERT(connection < f->audiences.conf.connections_max);
-	while (f->audiences.listener[connection].first != AUDIENCE_NONE)
-		drop(f, f->audiences.listener[connection].first);
+	ASSERT(subscriber < f->audiences.conf.subscribers_max);
+	while (f->audiences.listener[subscriber].first != AUDIENCE_NONE)
+		drop(f, f->audiences.listener[subscriber].first);
 }
 
-uint32_t fabric_count(const struct fabric *f, uint32_t connection)
+bool fabric_any(const struct fabric *f, uint32_t subscriber, struct span *filter)
 {
-	ASSERT(connection < f->audiences.conf.connections_max);
-	return f->audiences.listener[connection].count;
+	ASSERT(subscriber < f->audiences.conf.subscribers_max);
+	const uint32_t first = f->audiences.listener[subscriber].first;
+	if (first == AUDIENCE_NONE)
+		return false;
+	*filter = match_text(f->match, audiences_at(&f->audiences, first)->filter);
+	return true;
+}
+
+bool fabric_has(const struct fabric *f, uint32_t subscriber, struct span filter)
+{
+	const uint32_t id = match_find(f->match, filter);
+
+	return id != MATCH_NONE && audiences_find(&f->audiences, id, subscriber) != AUDIENCE_NONE;
+}
+
+bool fabric_has_connection(const struct fabric *f, struct span filter)
+{
+	const uint32_t id = match_find(f->match, filter);
+	/* Connections are the lowest subscribers, and a filter in the matcher has one. */
+	return id != MATCH_NONE &&
+	       audiences_at(&f->audiences, f->audiences.audience[id].first)->subscriber <
+		       f->queues_from;
+}
+
+uint32_t fabric_count(const struct fabric *f, uint32_t subscriber)
+{
+	ASSERT(subscriber < f->audiences.conf.subscribers_max);
+	return f->audiences.listener[subscriber].count;
 }
 
 static void add_identifier(struct fabric *f, struct delivery *d, uint32_t identifier)
@@ -172,7 +221,7 @@ static bool fold(
 	struct fabric *f, struct delivery *d, const struct subscription *s, const struct message *m)
 {
 	/* MQTT-5.0 3.8.3.1-3. */
-	if (s->options.no_local && s->connection == m->publisher)
+	if (s->options.no_local && s->subscriber == m->publisher)
 		return false;
 	/* MQTT-5.0 3.3.4-2: the highest QoS of all matching subscriptions. */
 	if (d->qos < s->options.qos_max)
@@ -184,14 +233,26 @@ static bool fold(
 	return true;
 }
 
-/* The common case: one filter, so a connection comes once. */
+static struct delivery delivery_to(const struct fabric *f, uint32_t subscriber)
+{
+	if (subscriber < f->queues_from)
+		return (struct delivery){.index = subscriber, .kind = SUBSCRIBER_CONNECTION};
+	if (subscriber < f->workers_from)
+		return (struct delivery){
+			.index = subscriber - f->queues_from, .kind = SUBSCRIBER_QUEUE};
+	return (struct delivery){.index = subscriber - f->workers_from, .kind = SUBSCRIBER_WORKER};
+}
+
+/* The common case: one filter, so a subscriber comes once. */
 static uint32_t deliver_list(struct fabric *f, struct message *m, uint32_t first)
 {
 	uint32_t deliveries = 0;
 
 	for (uint32_t i = first; i != AUDIENCE_NONE;) {
 		const struct subscription *s = audiences_at(&f->audiences, i);
-		struct delivery d = {.connection = s->connection};
+		struct delivery d = delivery_to(f, s->subscriber);
+		if (s->subscriber >= f->end)
+			break;
 		i = s->next;
 		audiences_prefetch(&f->audiences, i);
 		if (!fold(f, &d, s, m))
@@ -210,9 +271,9 @@ static void sink(struct fabric *f, uint32_t hole)
 	for (;;) {
 		uint32_t child = 2 * hole + 1;
 		if (child + 1 < f->cursors &&
-			f->cursor[child + 1].connection < f->cursor[child].connection)
+			f->cursor[child + 1].subscriber < f->cursor[child].subscriber)
 			child++;
-		if (child >= f->cursors || f->cursor[child].connection >= moving.connection)
+		if (child >= f->cursors || f->cursor[child].subscriber >= moving.subscriber)
 			break;
 		f->cursor[hole] = f->cursor[child];
 		hole = child;
@@ -225,7 +286,7 @@ static void set_cursor(struct fabric *f, uint32_t cursor, uint32_t subscription)
 {
 	const struct subscription *s = audiences_at(&f->audiences, subscription);
 
-	f->cursor[cursor] = (struct cursor){s->connection, subscription};
+	f->cursor[cursor] = (struct cursor){s->subscriber, subscription};
 	audiences_prefetch(&f->audiences, s->next);
 }
 
@@ -251,10 +312,11 @@ static uint32_t deliver_merged(struct fabric *f, struct message *m)
 		set_cursor(f, i, f->cursor[i].subscription);
 	for (uint32_t i = f->cursors / 2; i > 0; i--)
 		sink(f, i - 1);
-	while (f->cursors > 0) {
-		struct delivery d = {.connection = f->cursor[0].connection};
+	while (f->cursors > 0 && f->cursor[0].subscriber < f->end) {
+		const uint32_t subscriber = f->cursor[0].subscriber;
+		struct delivery d = delivery_to(f, subscriber);
 		bool wanted = false;
-		while (f->cursors > 0 && f->cursor[0].connection == d.connection)
+		while (f->cursors > 0 && f->cursor[0].subscriber == subscriber)
 			wanted |= fold(f, &d, pop(f), m);
 		if (!wanted)
 			continue;
@@ -267,15 +329,29 @@ static uint32_t deliver_merged(struct fabric *f, struct message *m)
 static void on_match(void *owner, uint32_t filter)
 {
 	struct fabric *f = owner;
-	const uint32_t first = f->audiences.audience[filter].first;
+	const uint32_t first = audiences_from(&f->audiences, filter, f->from);
 
+	if (first == AUDIENCE_NONE)
+		return;
 	ASSERT(f->cursors < CURSORS_MAX);
-	ASSERT(first != AUDIENCE_NONE);
 	f->cursor[f->cursors++].subscription = first;
 	audiences_prefetch(&f->audiences, first);
 }
 
-uint32_t fabric_publish(struct fabric *f, struct message *m)
+/* Kinds lie one after the other, so those in `scope` are a range. */
+static void set_range(struct fabric *f, uint32_t scope)
+{
+	ASSERT(scope != 0 && scope <= FABRIC_ALL);
+	ASSERT(scope != (FABRIC_CONNECTIONS | FABRIC_WORKERS));
+	f->from = 0;
+	if (!(scope & FABRIC_CONNECTIONS))
+		f->from = scope & FABRIC_QUEUES ? f->queues_from : f->workers_from;
+	f->end = f->audiences.conf.subscribers_max;
+	if (!(scope & FABRIC_WORKERS))
+		f->end = scope & FABRIC_QUEUES ? f->workers_from : f->queues_from;
+}
+
+uint32_t fabric_publish(struct fabric *f, struct message *m, uint32_t scope)
 {
 	uint32_t deliveries = 0;
 
@@ -283,11 +359,11 @@ uint32_t fabric_publish(struct fabric *f, struct message *m)
 	ASSERT(message_whole(m));
 	f->publishing = true;
 	f->cursors = 0;
-	const uint32_t filters = match_topic(f->match, m->topic, on_match, f);
-	ASSERT(filters == f->cursors);
-	if (filters == 1)
+	set_range(f, scope);
+	match_topic(f->match, m->topic, on_match, f);
+	if (f->cursors == 1)
 		deliveries = deliver_list(f, m, f->cursor[0].subscription);
-	else if (filters > 1)
+	else if (f->cursors > 1)
 		deliveries = deliver_merged(f, m);
 	f->publishing = false;
 	return deliveries;

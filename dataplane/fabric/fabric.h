@@ -1,20 +1,32 @@
-/* fabric.h - who gets a message: subscriptions of this worker's connections, and fan-out.
+/* fabric.h - who gets a message: subscriptions, and fan-out.
  *
- * Maps filters (match.h) to lists of subscriptions and connections to theirs.
- * A message goes to a connection once, however many of its filters match; the
- * delivery carries all of them. Connections are 32-bit indices that the worker
- * chose. One fabric a worker: no locks, no clock, no I/O. Not here: wire
- * formats, sessions, other workers. */
+ * Maps filters (match.h) to lists of subscriptions and subscribers to theirs.
+ * Subscribers are of three kinds, in one range of numbers: connections of this
+ * worker, by the index that the worker chose; queues of durable sessions
+ * (fabric_queue); other workers that want a filter's messages (fabric_worker).
+ * A message goes to a subscriber once, however many of its filters match; the
+ * delivery carries all of them. One fabric a worker: no locks, no clock, no I/O.
+ * Not here: wire formats, sessions, rings, where a queue's client is. */
 #pragma once
 #include "dataplane/fabric/verbs.h"
 #include "dataplane/match/match.h"
 
 enum { FABRIC_IDENTIFIERS_MAX = 8 };
 
-/* All matching subscriptions of one connection, folded. One with no_local that is the publisher's
- * own is left out (MQTT-5.0 3.8.3.1-3), the others of that connection are not. */
+enum subscriber_kind { SUBSCRIBER_CONNECTION, SUBSCRIBER_QUEUE, SUBSCRIBER_WORKER };
+
+enum fabric_scope { /* who is to get a message: a mask */
+	FABRIC_CONNECTIONS = 1 << SUBSCRIBER_CONNECTION,
+	FABRIC_QUEUES = 1 << SUBSCRIBER_QUEUE,
+	FABRIC_WORKERS = 1 << SUBSCRIBER_WORKER,
+	FABRIC_ALL = FABRIC_CONNECTIONS | FABRIC_QUEUES | FABRIC_WORKERS,
+};
+
+/* All matching subscriptions of one subscriber, folded. One with no_local that is the publisher's
+ * own is left out (MQTT-5.0 3.8.3.1-3), the others of that subscriber are not. */
 struct delivery {
-	uint32_t connection;
+	uint32_t index; /* of the connection, the queue or the worker */
+	uint8_t kind;   /* enum subscriber_kind */
 	uint8_t qos; /* the highest that the subscriptions allow; the message's own may be lower */
 	bool retain; /* any of them is retain-as-published, and the publisher's flag is set */
 	uint8_t identifier_count; /* further ones are left out, and counted */
@@ -30,10 +42,12 @@ typedef void fabric_deliver(void *owner, const struct delivery *d, struct messag
 
 struct fabric_conf {
 	uint32_t connections_max;
-	uint32_t subscriptions_max;
-	struct match_conf match;   /* its counters are set to those below */
-	struct counters *counters; /* SUBSCRIPTIONS, FILTERS, IDENTIFIERS_LEFT_OUT */
-	fabric_deliver *deliver;   /* borrows the message; may message_ref it */
+	uint32_t queues_max;        /* durable sessions; 0: none */
+	uint32_t workers;           /* of the box; 0: this one is alone */
+	uint32_t subscriptions_max; /* of all kinds */
+	struct match_conf match;    /* its counters are set to those below */
+	struct counters *counters;  /* SUBSCRIPTIONS, FILTERS, IDENTIFIERS_LEFT_OUT */
+	fabric_deliver *deliver;    /* borrows the message; may message_ref it */
 	void *owner;
 };
 
@@ -43,17 +57,27 @@ MUST_USE struct fabric *fabric_create(const struct fabric_conf *conf); /* NULL: 
 void fabric_destroy(struct fabric **f);
 size_t fabric_bytes(const struct fabric_conf *conf); /* 0: more than 32-bit indices can serve */
 
+/* The number by which a subscriber is called below; a connection is called by its index. */
+uint32_t fabric_queue(const struct fabric *f, uint32_t queue);
+uint32_t fabric_worker(const struct fabric *f, uint32_t worker);
+
 /* ERR_MQTT_FILTER, ERR_TOPIC_TOO_DEEP, ERR_FILTER_TABLE_FULL, ERR_SHAPE_TABLE_FULL,
  * ERR_SUBSCRIPTION_TABLE_FULL.
- * *was_new is false when an equal filter of this connection got new options. */
-MUST_USE enum err fabric_subscribe(struct fabric *f, uint32_t connection, struct span filter,
+ * *was_new is false when an equal filter of this subscriber got new options. */
+MUST_USE enum err fabric_subscribe(struct fabric *f, uint32_t subscriber, struct span filter,
 	const struct subscription_options *options, bool *was_new);
 /* ERR_NOT_SUBSCRIBED when there is none. */
-MUST_USE enum err fabric_unsubscribe(struct fabric *f, uint32_t connection, struct span filter);
-void fabric_forget(struct fabric *f, uint32_t connection); /* drops all its subscriptions */
-uint32_t fabric_count(const struct fabric *f, uint32_t connection);
+MUST_USE enum err fabric_unsubscribe(struct fabric *f, uint32_t subscriber, struct span filter);
+void fabric_forget(struct fabric *f, uint32_t subscriber); /* drops all its subscriptions */
+uint32_t fabric_count(const struct fabric *f, uint32_t subscriber);
+/* One of its filters, to walk by dropping each; valid until the next change. False: none. */
+MUST_USE bool fabric_any(const struct fabric *f, uint32_t subscriber, struct span *filter);
+bool fabric_has(const struct fabric *f, uint32_t subscriber, struct span filter);
+/* Has any connection that filter? */
+bool fabric_has_connection(const struct fabric *f, struct span filter);
 
-/* Delivers a whole message to every matching connection, in order of connection. Borrows it.
- * Returns the number of deliveries. */
-uint32_t fabric_publish(struct fabric *f, struct message *m);
+/* Delivers a whole message to every matching subscriber of the kinds in `scope`, in order of kind,
+ * then index. Borrows it; its `publisher` says whose no_local counts. Returns the number of
+ * deliveries. */
+uint32_t fabric_publish(struct fabric *f, struct message *m, uint32_t scope);
 void fabric_check(const struct fabric *f); /* asserts its invariants; for tests */

@@ -240,6 +240,32 @@ struct message *message_ref(struct message *m)
 	return m;
 }
 
+/* The owner's own reference keeps each count above 0 here; only a count that nobody else may touch
+ * can be 1, so DPDK's short cut for it is safe. */
+void message_lend(struct message *m)
+{
+	ASSERT(message_whole(m));
+	for (struct rte_mbuf *s = m->payload; s != NULL; s = s->next)
+		rte_mbuf_refcnt_update(s, 1);
+}
+
+struct message *message_share(struct messages *store, const struct message *lent)
+{
+	struct message *m = message_begin(store, lent->topic, &lent->props, 0);
+
+	if (m == NULL) {
+		rte_pktmbuf_free(lent->payload);
+		return NULL;
+	}
+	m->payload = lent->payload;
+	m->payload_size = m->payload_have = lent->payload_size;
+	m->qos = lent->qos;
+	m->retain = lent->retain;
+	m->born_us = lent->born_us;
+	m->origin = lent->origin;
+	return m;
+}
+
 static void give_back(struct message *m)
 {
 	struct messages *store = m->store;

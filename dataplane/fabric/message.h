@@ -3,7 +3,9 @@
  * Built once by the worker it arrives at, then immutable; reference counted;
  * the payload is copied once, from receive buffers into segments of the message
  * pool, and never per subscriber. Topic and properties lie contiguous in the
- * message's head. One worker per store: no atomics.
+ * message's head. One worker per store: a message's references are counted by
+ * its own worker alone. Another worker makes a head of its own and shares the
+ * segments, which DPDK counts (message_share).
  *
  * Ownership: message_begin gives one reference to the caller; message_ref adds
  * one; message_put takes one away and clears the pointer. Not here: matching,
@@ -33,10 +35,19 @@ struct message_props {
 	uint8_t priority;
 };
 
+/* Who published it, as any worker of the box can tell: no_local holds across workers. */
+struct message_origin {
+	uint64_t session;           /* a durable one; 0: none, or unknown */
+	uint32_t index, generation; /* its connection there */
+	uint32_t worker;
+};
+
 struct message {
 	struct span topic;          /* in the head */
 	struct message_props props; /* in the head */
-	uint32_t publisher; /* connection of this worker that published it; POOL_NONE: none */
+	uint32_t publisher; /* subscriber of this worker's fabric that published it; POOL_NONE: none
+			     */
+	struct message_origin origin;
 	uint32_t refs;
 	uint32_t payload_size;
 	uint32_t payload_have;    /* while it is being built */
@@ -80,4 +91,11 @@ static inline bool message_whole(const struct message *m)
 	return m->payload_have == m->payload_size;
 }
 struct message *message_ref(struct message *m);
+/* To another worker: it gets a pointer to a whole message, which its owner keeps alive until the
+ * other is done with it. message_lend, by the owner, takes a reference to the segments for the
+ * other; message_share, by the other, once, puts them into a message of its own `store` with the
+ * same topic, properties and origin (publisher is POOL_NONE). NULL: no room, counted, and the
+ * reference is given back. */
+void message_lend(struct message *m);
+MUST_USE struct message *message_share(struct messages *store, const struct message *lent);
 void message_put(struct message **m);

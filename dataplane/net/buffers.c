@@ -6,8 +6,14 @@
 #include <errno.h>
 #include <rte_malloc.h>
 #include <rte_mempool.h>
+#include <rte_pause.h>
+#include <rte_spinlock.h>
+#include <sched.h>
+
+enum { LOCK_TRIES = 200 }; /* before the processor is left to whoever may hold the lock */
 
 struct stack {
+	rte_spinlock_t lock; /* of a shared pool */
 	uint32_t used;
 	uint32_t size;
 	void *objects[];
@@ -36,10 +42,11 @@ static int stack_enqueue(struct rte_mempool *mp, void *const *objects, unsigned 
 	if (s->size - s->used < n)
 		return -ENOBUFS;
 	for (unsigned i = 0; i < n; i++) {
-		s->objects[s->used++] = objects[i];
+		s->objects[s->used + i] = objects[i];
 		poison((char *)objects[i] + sizeof(struct rte_mbuf),
 			mp->elt_size - sizeof(struct rte_mbuf));
 	}
+	__atomic_store_n(&s->used, s->used + n, __ATOMIC_RELAXED); /* others count, unlocked */
 	return 0;
 }
 
@@ -50,10 +57,11 @@ static int stack_dequeue(struct rte_mempool *mp, void **objects, unsigned n)
 	if (s->used < n)
 		return -ENOENT;
 	for (unsigned i = 0; i < n; i++) {
-		objects[i] = s->objects[--s->used];
+		objects[i] = s->objects[s->used - 1 - i];
 		unpoison((char *)objects[i] + sizeof(struct rte_mbuf),
 			mp->elt_size - sizeof(struct rte_mbuf));
 	}
+	__atomic_store_n(&s->used, s->used - n, __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -61,7 +69,37 @@ static unsigned stack_count(const struct rte_mempool *mp)
 {
 	const struct stack *s = mp->pool_data;
 
-	return s->used;
+	return __atomic_load_n(&s->used, __ATOMIC_RELAXED);
+}
+
+/* Held for a few stores. Workers may share a processor: the holder may not even run. */
+static void lock(struct stack *s)
+{
+	for (unsigned tries = 1; !rte_spinlock_trylock(&s->lock); tries++) {
+		if (tries % LOCK_TRIES == 0)
+			sched_yield();
+		rte_pause();
+	}
+}
+
+static int shared_enqueue(struct rte_mempool *mp, void *const *objects, unsigned n)
+{
+	struct stack *s = mp->pool_data;
+
+	lock(s);
+	const int rc = stack_enqueue(mp, objects, n);
+	rte_spinlock_unlock(&s->lock);
+	return rc;
+}
+
+static int shared_dequeue(struct rte_mempool *mp, void **objects, unsigned n)
+{
+	struct stack *s = mp->pool_data;
+
+	lock(s);
+	const int rc = stack_dequeue(mp, objects, n);
+	rte_spinlock_unlock(&s->lock);
+	return rc;
 }
 
 static const struct rte_mempool_ops stack_ops = {
@@ -74,9 +112,19 @@ static const struct rte_mempool_ops stack_ops = {
 };
 RTE_MEMPOOL_REGISTER_OPS(stack_ops)
 
+static const struct rte_mempool_ops shared_ops = {
+	.name = "sb_shared",
+	.alloc = stack_alloc,
+	.free = stack_free,
+	.enqueue = shared_enqueue,
+	.dequeue = shared_dequeue,
+	.get_count = stack_count,
+};
+RTE_MEMPOOL_REGISTER_OPS(shared_ops)
+
 /* Objects may cross page boundaries: addresses are virtual (--iova-mode=va), and without hugepages
  * DPDK would otherwise give each buffer a page of its own. */
-struct rte_mempool *buffers_create(const char *name, uint32_t count, uint16_t room)
+static struct rte_mempool *create(const char *name, uint32_t count, uint16_t room, const char *ops)
 {
 	struct rte_pktmbuf_pool_private facts = {.mbuf_data_room_size = room};
 	const unsigned size = (unsigned)sizeof(struct rte_mbuf) + room;
@@ -85,7 +133,7 @@ struct rte_mempool *buffers_create(const char *name, uint32_t count, uint16_t ro
 
 	if (mp == NULL)
 		return NULL;
-	if (rte_mempool_set_ops_byname(mp, "sb_stack", NULL) != 0) {
+	if (rte_mempool_set_ops_byname(mp, ops, NULL) != 0) {
 		rte_mempool_free(mp);
 		return NULL;
 	}
@@ -96,4 +144,14 @@ struct rte_mempool *buffers_create(const char *name, uint32_t count, uint16_t ro
 	}
 	rte_mempool_obj_iter(mp, rte_pktmbuf_init, NULL);
 	return mp;
+}
+
+struct rte_mempool *buffers_create(const char *name, uint32_t count, uint16_t room)
+{
+	return create(name, count, room, "sb_stack");
+}
+
+struct rte_mempool *buffers_create_shared(const char *name, uint32_t count, uint16_t room)
+{
+	return create(name, count, room, "sb_shared");
 }

@@ -1,10 +1,11 @@
 /* mqtt.c - the MQTT session's table of edges, its one step, its input loop and its timer.
  *
- * What the edges do is in mqtt_connect.c, mqtt_publish.c and mqtt_subscribe.c;
- * which reason code answers which error is in mqtt_answer.c.
+ * What the edges do is in mqtt_connect.c, mqtt_publish.c, mqtt_inbound.c,
+ * mqtt_outbound.c and mqtt_subscribe.c; which reason code answers which error
+ * is in mqtt_answer.c, what others tell the session in mqtt_events.c.
  *
  * Spec: MQTT 5.0 and 3.1.1; section numbers are those of 5.0 unless said. */
-#include "dataplane/session/mqtt_internal.h"
+#include "dataplane/session/mqtt_messages.h"
 
 /* Fixed header, the longer protocol name, protocol level: then its sender's version is known. */
 enum { CONNECT_LEVEL_END = MQTT_FIXED_HEADER_MAX + 2 + sizeof("MQIsdp") };
@@ -34,12 +35,17 @@ static void let_go(struct mqtt_session *s)
 	if (s->state == MQTT_LIVE)
 		counter_sub(s->conf->counters, COUNTER_SESSIONS, 1);
 	if (s->incoming != NULL)
-		message_put(&s->incoming);
+		message_put(&s->incoming); /* what is not whole is nothing */
+	s->incoming_node = POOL_NONE;
 	s->incoming_dropped = false;
 	s->payload_left = 0;
 	s->parked_since_us = 0;
-	s->pending_count = 0;
-	s->pending_left = 0;
+	s->window_full = s->blocked = s->declined = false;
+	mqtt_drop_pending(s);
+	mqtt_inbound_clear(s);
+	mqtt_alias_clear(s);
+	outbound_clear(&s->out);
+	mqtt_farewell(s, &(struct mqtt_goodbye){.will_void = false});
 	disarm(s);
 }
 
@@ -100,11 +106,13 @@ static enum mqtt_event expel_silent(struct mqtt_session *s, struct mqtt_cause *c
 	return expel(s, c);
 }
 
-/* The control plane was restarted and has granted the session again. */
-static enum mqtt_event renew(struct mqtt_session *s, struct mqtt_cause *c)
+/* Something may have changed for what waits. */
+static enum mqtt_event retry(struct mqtt_session *s, struct mqtt_cause *c)
 {
-	s->epoch = c->grant->epoch;
-	return MQTT_ON_NOTHING;
+	const enum mqtt_event next =
+		mqtt_publish_waits(s) ? mqtt_retry_publish(s, c) : mqtt_retry_answer(s, c);
+
+	return next == MQTT_ON_NOTHING ? mqtt_flush(s, c) : next;
 }
 
 static enum mqtt_event vanish(struct mqtt_session *s, struct mqtt_cause *c)
@@ -147,6 +155,13 @@ static const struct edge edges[MQTT_STATES][MQTT_EVENTS] =
 				[MQTT_ON_FOREIGN] = {shun, MQTT_CLOSING},
 				[MQTT_ON_MALFORMED] = {mqtt_misread_connect, MQTT_ASKED},
 				[MQTT_ON_TIMEOUT] = {give_up, MQTT_CLOSING},
+				[MQTT_ON_ANSWER] = {ignore, MQTT_OPENING},
+				[MQTT_ON_DELIVER] = {ignore, MQTT_OPENING},
+				[MQTT_ON_RESUME] = {ignore, MQTT_OPENING},
+				[MQTT_ON_PUBLISHED] = {ignore, MQTT_OPENING},
+				[MQTT_ON_RELEASED] = {ignore, MQTT_OPENING},
+				[MQTT_ON_RECEIVED] = {ignore, MQTT_OPENING},
+				[MQTT_ON_ROOM] = {ignore, MQTT_OPENING},
 				[MQTT_ON_REVOKE] = {part, MQTT_CLOSING},
 				[MQTT_ON_GONE] = {vanish, MQTT_CLOSED},
 			},
@@ -155,6 +170,13 @@ static const struct edge edges[MQTT_STATES][MQTT_EVENTS] =
 				[MQTT_ON_GRANT] = {mqtt_welcome, MQTT_LIVE},
 				[MQTT_ON_REFUSAL] = {mqtt_refuse, MQTT_CLOSING},
 				[MQTT_ON_TIMEOUT] = {refuse_busy, MQTT_CLOSING},
+				[MQTT_ON_ANSWER] = {ignore, MQTT_ASKED},
+				[MQTT_ON_DELIVER] = {ignore, MQTT_ASKED},
+				[MQTT_ON_RESUME] = {ignore, MQTT_ASKED},
+				[MQTT_ON_PUBLISHED] = {ignore, MQTT_ASKED},
+				[MQTT_ON_RELEASED] = {ignore, MQTT_ASKED},
+				[MQTT_ON_RECEIVED] = {ignore, MQTT_ASKED},
+				[MQTT_ON_ROOM] = {ignore, MQTT_ASKED},
 				[MQTT_ON_REVOKE] = {mqtt_refuse, MQTT_CLOSING},
 				[MQTT_ON_GONE] = {vanish, MQTT_CLOSED},
 			},
@@ -170,13 +192,18 @@ static const struct edge edges[MQTT_STATES][MQTT_EVENTS] =
 				[MQTT_ON_FOREIGN] = {expel_foreign, MQTT_CLOSING},
 				[MQTT_ON_MALFORMED] = {expel, MQTT_CLOSING},
 				[MQTT_ON_PAYLOAD] = {mqtt_take_payload, MQTT_LIVE},
-				[MQTT_ON_GRANT] = {renew, MQTT_LIVE},
+				[MQTT_ON_GRANT] = {mqtt_renew, MQTT_LIVE},
 				[MQTT_ON_REFUSAL] = {expel, MQTT_CLOSING},
 				[MQTT_ON_ANSWER] = {mqtt_take_answer, MQTT_LIVE},
 				[MQTT_ON_TIMEOUT] = {expel_silent, MQTT_CLOSING},
-				[MQTT_ON_RETRY] = {mqtt_retry_answer, MQTT_LIVE},
+				[MQTT_ON_RETRY] = {retry, MQTT_LIVE},
 				[MQTT_ON_REVOKE] = {expel, MQTT_CLOSING},
-				[MQTT_ON_DELIVER] = {mqtt_forward, MQTT_LIVE},
+				[MQTT_ON_DELIVER] = {mqtt_take_delivery, MQTT_LIVE},
+				[MQTT_ON_RESUME] = {mqtt_take_resumption, MQTT_LIVE},
+				[MQTT_ON_PUBLISHED] = {mqtt_take_published, MQTT_LIVE},
+				[MQTT_ON_RELEASED] = {mqtt_take_released, MQTT_LIVE},
+				[MQTT_ON_RECEIVED] = {mqtt_take_received, MQTT_LIVE},
+				[MQTT_ON_ROOM] = {retry, MQTT_LIVE},
 				[MQTT_ON_GONE] = {lose, MQTT_CLOSING},
 				[MQTT_ON_VIOLATION] = {expel, MQTT_CLOSING},
 				[MQTT_ON_STUCK] = {part, MQTT_CLOSING},
@@ -187,9 +214,14 @@ static const struct edge edges[MQTT_STATES][MQTT_EVENTS] =
 				/* what was on its way when we finished; a will still here is due */
 				[MQTT_ON_GRANT] = {ignore, MQTT_CLOSING},
 				[MQTT_ON_REFUSAL] = {ignore, MQTT_CLOSING},
-				[MQTT_ON_ANSWER] = {ignore, MQTT_CLOSING},
 				[MQTT_ON_REVOKE] = {ignore, MQTT_CLOSING},
+				[MQTT_ON_ANSWER] = {ignore, MQTT_CLOSING},
 				[MQTT_ON_DELIVER] = {ignore, MQTT_CLOSING},
+				[MQTT_ON_RESUME] = {ignore, MQTT_CLOSING},
+				[MQTT_ON_PUBLISHED] = {ignore, MQTT_CLOSING},
+				[MQTT_ON_RELEASED] = {ignore, MQTT_CLOSING},
+				[MQTT_ON_RECEIVED] = {ignore, MQTT_CLOSING},
+				[MQTT_ON_ROOM] = {ignore, MQTT_CLOSING},
 				[MQTT_ON_WILL] = {mqtt_publish_will, MQTT_CLOSING},
 				[MQTT_ON_GONE] = {mqtt_publish_will, MQTT_CLOSED},
 			},
@@ -216,6 +248,32 @@ void mqtt_step(struct mqtt_session *s, enum mqtt_event e, struct mqtt_cause *c)
 	}
 }
 
+/* What a session without a conversation holds nothing of. */
+static void check_idle(const struct mqtt_session *s)
+{
+	ASSERT(s->incoming == NULL);
+	ASSERT(s->payload_left == 0);
+	ASSERT(s->pending_count == 0);
+	ASSERT(s->parked_since_us == 0);
+	ASSERT(s->aliases == POOL_NONE);
+	ASSERT(s->owed.count == 0);
+	ASSERT(s->done.count == 0);
+	ASSERT(s->counted == 0);
+	ASSERT(s->held.count == 0 || s->state == MQTT_ASKED);
+	ASSERT(s->out.waiting.count + s->out.flight.count + s->out.due.count == 0);
+	ASSERT(!s->window_full && !s->blocked && !s->declined);
+	ASSERT(!s->kept);
+}
+
+static void check_incoming(const struct mqtt_session *s)
+{
+	ASSERT(s->incoming == NULL || !s->incoming_dropped);
+	ASSERT(!s->incoming_dropped || s->payload_left > 0);
+	ASSERT(s->payload_left == 0 || s->incoming != NULL || s->incoming_dropped);
+	ASSERT(s->incoming_node == POOL_NONE || s->owed.count > 0);
+	ASSERT(s->incoming_node == POOL_NONE || s->incoming != NULL || s->payload_left > 0);
+}
+
 void mqtt_session_check(const struct mqtt_session *s)
 {
 	const bool live = s->state == MQTT_LIVE;
@@ -223,19 +281,20 @@ void mqtt_session_check(const struct mqtt_session *s)
 	ASSERT(s->state < MQTT_STATES);
 	ASSERT(s->ops != NULL);
 	ASSERT(s->conf != NULL);
-	ASSERT(live || s->incoming == NULL);
-	ASSERT(live || s->payload_left == 0);
-	ASSERT(live || s->pending_count == 0);
-	ASSERT(live || s->parked_since_us == 0);
 	ASSERT(s->will == NULL || (s->state != MQTT_OPENING && s->state != MQTT_CLOSED));
+	ASSERT(s->will == NULL || !s->kept);
 	ASSERT(s->state < MQTT_CLOSING || s->deadline_us == 0);
 	ASSERT(!live || (s->version >= MQTT_V3 && s->version <= MQTT_V5));
-	ASSERT(s->incoming == NULL || s->payload_left > 0);
-	ASSERT(s->incoming == NULL || !s->incoming_dropped);
-	ASSERT(!s->incoming_dropped || s->payload_left > 0);
-	ASSERT(s->payload_left == 0 || s->incoming != NULL || s->incoming_dropped);
 	ASSERT(s->pending_left <= s->pending_count);
 	ASSERT(s->pending_left <= MQTT_FILTERS_ANSWERED_MAX);
+	ASSERT(s->out.receive_max != 0);
+	ASSERT(s->out.sent <= s->out.receive_max);
+	ASSERT(s->out.sent <= s->out.flight.count + s->out.due.count);
+	ASSERT(s->counted <= s->owed.count + s->held.count + s->done.count);
+	ASSERT(!mqtt_is_v5(s) || s->counted <= s->conf->receive_max);
+	check_incoming(s);
+	if (!live)
+		check_idle(s);
 }
 
 bool mqtt_park(struct mqtt_session *s, struct mqtt_cause *c)
@@ -263,29 +322,38 @@ static uint64_t due_us(const struct mqtt_session *s)
 		return s->heard_us + s->conf->grant_timeout_us;
 	if (s->state != MQTT_LIVE || s->keepalive_s == 0)
 		return 0;
-	if (s->parked_since_us != 0 || s->pending_count != 0)
+	if (s->parked_since_us != 0 || s->pending_count != 0 || s->window_full)
 		return 0; /* we do not read: silence says nothing */
 	return s->heard_us + (uint64_t)s->keepalive_s * 1500000; /* 3.1.2-22: one and a half */
 }
 
+/* How often it is tried again what waits for room; 0: nothing does. */
+static uint64_t retry_us(const struct mqtt_session *s)
+{
+	if (s->parked_since_us != 0)
+		return MQTT_PARK_RETRY_US;
+	return s->blocked || s->declined || s->window_full ? MQTT_ROOM_RETRY_US : 0;
+}
+
 /* The timer is only ever moved forward; one that fires too soon is set again then. So a packet
  * costs no timer operation. */
-static void arm(struct mqtt_session *s, uint64_t now_us)
+void mqtt_arm(struct mqtt_session *s, uint64_t now_us)
 {
+	const uint64_t retry = retry_us(s);
 	uint64_t want_us = due_us(s);
 
-	if (s->parked_since_us != 0)
-		want_us = now_us + MQTT_PARK_RETRY_US;
+	if (retry != 0 && (want_us == 0 || now_us + retry < want_us))
+		want_us = now_us + retry;
 	if (want_us == 0 || (s->deadline_us != 0 && s->deadline_us <= want_us))
 		return;
 	s->deadline_us = want_us;
 	s->ops->timer(s->owner, want_us);
 }
 
-/* Answers from others must come first. */
+/* Answers from others, and room, must come first. */
 static bool waiting(const struct mqtt_session *s)
 {
-	return s->state == MQTT_ASKED || s->pending_count != 0;
+	return s->state == MQTT_ASKED || s->pending_count != 0 || mqtt_publish_waits(s);
 }
 
 static enum mqtt_event event_of(unsigned type)
@@ -379,59 +447,10 @@ struct session_used mqtt_session_input(struct mqtt_session *s, struct span in, u
 	else if (waiting(s))
 		out.parked = true;
 	s->parked = out.parked;
-	arm(s, now_us);
+	mqtt_arm(s, now_us);
 	mqtt_session_check(s);
 	ASSERT(out.used <= in.size);
 	return out;
-}
-
-void mqtt_session_open(struct mqtt_session *s, const struct session_ops *ops, void *owner,
-	const struct mqtt_session_conf *conf, uint64_t now_us)
-{
-	ASSERT(conf->limits.control_size_max <= MESSAGE_HEAD_LARGE);
-	ASSERT(conf->scratch_size >= MESSAGE_HEAD_LARGE + MQTT_SCRATCH_SLACK);
-	*s = (struct mqtt_session){.ops = ops, .conf = conf, .owner = owner, .heard_us = now_us};
-	arm(s, now_us);
-	mqtt_session_check(s);
-}
-
-/* One event that is not input, then the timer. */
-static void happen(struct mqtt_session *s, enum mqtt_event e, struct mqtt_cause *c)
-{
-	mqtt_step(s, e, c);
-	arm(s, c->now_us);
-}
-
-void mqtt_session_on_grant(
-	struct mqtt_session *s, const struct session_grant *grant, uint64_t now_us)
-{
-	struct mqtt_cause c = {.now_us = now_us, .grant = grant};
-
-	switch (grant->verdict) {
-	case SESSION_GRANTED:
-		happen(s, MQTT_ON_GRANT, &c);
-		return;
-	case SESSION_REFUSED_CLIENT_ID:
-		c.err = ERR_MQTT_CLIENT_ID;
-		break;
-	case SESSION_REFUSED_CREDENTIALS:
-		c.err = ERR_MQTT_CREDENTIALS;
-		break;
-	case SESSION_REFUSED_NOT_AUTHORISED:
-		c.err = ERR_MQTT_NOT_AUTHORISED;
-		break;
-	case SESSION_REFUSED_BUSY:
-	default: /* the other process is not trusted to know our numbers */
-		c.err = ERR_MQTT_SERVER_BUSY;
-	}
-	happen(s, MQTT_ON_REFUSAL, &c);
-}
-
-void mqtt_session_on_subscribed(struct mqtt_session *s, uint32_t token, enum err e, uint64_t now_us)
-{
-	struct mqtt_cause c = {.now_us = now_us, .token = token, .err = e};
-
-	happen(s, MQTT_ON_ANSWER, &c);
 }
 
 void mqtt_session_on_timer(struct mqtt_session *s, uint64_t now_us)
@@ -443,29 +462,7 @@ void mqtt_session_on_timer(struct mqtt_session *s, uint64_t now_us)
 	s->deadline_us = 0; /* it has fired */
 	if (due != 0 && now_us >= due)
 		mqtt_step(s, MQTT_ON_TIMEOUT, &c);
-	else if (s->parked_since_us != 0)
+	else if (retry_us(s) != 0)
 		mqtt_step(s, MQTT_ON_RETRY, &c);
-	arm(s, now_us);
-}
-
-void mqtt_session_on_revoke(struct mqtt_session *s, enum err why, uint64_t now_us)
-{
-	struct mqtt_cause c = {.now_us = now_us, .err = why};
-
-	happen(s, MQTT_ON_REVOKE, &c);
-}
-
-void mqtt_session_deliver(
-	struct mqtt_session *s, struct message *m, const struct delivery *d, uint64_t now_us)
-{
-	struct mqtt_cause c = {.now_us = now_us, .message = m, .delivery = d};
-
-	mqtt_step(s, MQTT_ON_DELIVER, &c);
-}
-
-void mqtt_session_close(struct mqtt_session *s, uint64_t now_us)
-{
-	struct mqtt_cause c = {.now_us = now_us};
-
-	mqtt_step(s, MQTT_ON_GONE, &c);
+	mqtt_arm(s, now_us);
 }

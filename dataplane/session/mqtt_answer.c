@@ -1,6 +1,7 @@
 /* mqtt_answer.c - which reason code answers which error, and packets towards the peer.
  *
- * Spec: MQTT 5.0 2.4, 3.2.2.2, 3.9.3, 3.11.3, 3.14.2.1, 4.13; 3.1.1 3.2.2.3, 3.9.3. */
+ * Spec: MQTT 5.0 2.4, 3.2.2.2, 3.4.2.1, 3.5.2.1, 3.9.3, 3.11.3, 3.14.2.1, 4.13; 3.1.1 3.2.2.3,
+ * 3.9.3. */
 #include "dataplane/session/mqtt_internal.h"
 
 /* 0 is not among the codes of errors: then 5.0 says UNSPECIFIED and 3.1.1 nothing. */
@@ -10,6 +11,7 @@ struct answer {
 	uint8_t connack_v4; /* 3.1.1 return code */
 	uint8_t suback;     /* 5.0 SUBACK; 3.1.1 knows 0x80 only */
 	uint8_t unsuback;   /* 5.0 UNSUBACK */
+	uint8_t puback;     /* 5.0 PUBACK, PUBREC */
 };
 
 enum { UNSPECIFIED = 0x80 };
@@ -43,10 +45,11 @@ static const struct answer answers[ERR_COUNT] = {
 		.connack = 0x87,
 		.connack_v4 = 5,
 		.suback = 0x87,
-		.unsuback = 0x87},
+		.unsuback = 0x87,
+		.puback = 0x87},
 	[ERR_MQTT_AUTH_METHOD] = {.connack = 0x8C},
 	[ERR_MQTT_TOPIC] = {.disconnect = 0x90, .connack = 0x90},
-	[ERR_MQTT_TOPIC_RESERVED] = {.connack = 0x90, .connack_v4 = 5},
+	[ERR_MQTT_TOPIC_RESERVED] = {.connack = 0x90, .connack_v4 = 5, .puback = 0x90},
 	[ERR_MQTT_TOPIC_ALIAS] = {.disconnect = 0x94},
 	[ERR_MQTT_PAYLOAD_FORMAT] = {.disconnect = 0x99, .connack = 0x99},
 	[ERR_MQTT_RETAIN_UNSUPPORTED] = {.disconnect = 0x9A, .connack = 0x9A},
@@ -62,6 +65,19 @@ static const struct answer answers[ERR_COUNT] = {
 	[ERR_SUBSCRIPTION_TABLE_FULL] = {.suback = 0x97},
 	[ERR_MQTT_FILTERS_MAX] = {.suback = 0x97},
 	[ERR_NOT_SUBSCRIBED] = {.unsuback = 0x11},
+	[ERR_REPLICAS_FULL] = {.suback = 0x97},
+	/* publishes */
+	[ERR_MQTT_RECEIVE_MAX] = {.disconnect = 0x93},
+	[ERR_MQTT_PACKET_ID_IN_USE] = {.disconnect = 0x82, .puback = 0x91},
+	[ERR_MQTT_QUOTA] = {.disconnect = 0x97, .puback = 0x97},
+	[ERR_QUEUE_FULL] = {.disconnect = 0x97, .puback = 0x97},
+	[ERR_RETAINED_FULL] = {.puback = 0x97},
+	[ERR_WORK_FULL] = {.suback = 0x97, .puback = 0x97},
+	[ERR_PEER_FULL] = {.suback = 0x97, .puback = 0x97},
+	[ERR_NO_MESSAGES] = {.puback = 0x97},
+	[ERR_NO_BUFFERS] = {.puback = 0x97},
+	[ERR_STORAGE_FULL] = {.suback = 0x97, .puback = 0x97},
+	[ERR_STORAGE_IO] = {.suback = 0x83, .puback = 0x83},
 	/* it is not the client's fault */
 	[ERR_MQTT_PEER_PACKET_MAX] = {.disconnect = 0x95, .connack = 0x95},
 	[ERR_MQTT_SERVER_BUSY] = {.disconnect = 0x89, .connack = 0x89, .connack_v4 = 3},
@@ -104,8 +120,16 @@ uint8_t mqtt_filter_code(const struct mqtt_session *s, enum mqtt_type packet, en
 	const uint8_t code = packet == MQTT_SUBSCRIBE ? answers[e].suback : answers[e].unsuback;
 
 	if (e == ERR_NONE)
-		return 0; /* granted QoS 0; unsubscribed */
+		return 0; /* unsubscribed; what a SUBSCRIBE is granted, its filter says */
 	return mqtt_is_v5(s) && code != 0 ? code : UNSPECIFIED;
+}
+
+uint8_t mqtt_publish_code(enum err e)
+{
+	ASSERT(e < ERR_COUNT);
+	if (e == ERR_NONE)
+		return 0;
+	return answers[e].puback != 0 ? answers[e].puback : UNSPECIFIED;
 }
 
 /* 3.1.2-24: nothing larger than the client said it takes. */

@@ -3,7 +3,7 @@
  *
  * Spec: MQTT 5.0 3.1, 3.2, 3.14; 3.1.1 likewise; MQTT 3.1 ("MQIsdp") where it differs. Not here:
  * who may connect (the control plane), reason codes (mqtt_answer.c). */
-#include "dataplane/session/mqtt_internal.h"
+#include "dataplane/session/mqtt_messages.h"
 
 /* Protocol level of a CONNECT that was not understood, to answer in words that its sender knows;
  * 0 when the protocol name is not ours or not here. */
@@ -49,10 +49,6 @@ enum mqtt_event mqtt_misread_connect(struct mqtt_session *s, struct mqtt_cause *
 
 static enum err judge_will(const struct mqtt_connect *p)
 {
-	if (p->version == MQTT_V5 && p->will_qos > 0)
-		return ERR_MQTT_QOS_UNSUPPORTED; /* 3.2.2-12 */
-	if (p->version == MQTT_V5 && p->will_retain)
-		return ERR_MQTT_RETAIN_UNSUPPORTED; /* 3.2.2-13 */
 	if (mqtt_topic_reserved(p->will_topic))
 		return ERR_MQTT_TOPIC_RESERVED; /* better now than silently at the end */
 	return ERR_NONE;
@@ -78,6 +74,19 @@ static uint16_t keepalive_granted(const struct mqtt_session_conf *conf, uint16_t
 	return max_s != 0 && (asked_s == 0 || asked_s > max_s) ? max_s : asked_s;
 }
 
+/* A 3.1.1 session without "clean" is a session of 5.0 that never expires. */
+static uint32_t session_expiry_s(const struct mqtt_connect *p)
+{
+	if (p->version == MQTT_V5)
+		return p->props.session_expiry_s;
+	return p->clean_start ? 0 : UINT32_MAX;
+}
+
+static uint32_t expiry_granted(const struct mqtt_session_conf *conf, uint32_t asked_s)
+{
+	return asked_s < conf->session_expiry_max_s ? asked_s : conf->session_expiry_max_s;
+}
+
 static void note_connect(struct mqtt_session *s, const struct mqtt_connect *p)
 {
 	const bool v5 = p->version == MQTT_V5;
@@ -87,7 +96,9 @@ static void note_connect(struct mqtt_session *s, const struct mqtt_connect *p)
 	s->id_left_to_us = p->client_id.size == 0;
 	s->keepalive_asked_s = p->keepalive_s;
 	s->keepalive_s = keepalive_granted(s->conf, p->keepalive_s);
-	s->expiry_asked = v5 ? p->props.session_expiry_s != 0 : !p->clean_start;
+	s->expiry_asked_s = session_expiry_s(p);
+	s->expiry_s = expiry_granted(s->conf, s->expiry_asked_s);
+	s->out.receive_max = v5 ? p->props.receive_max : UINT16_MAX;
 	s->request_problem = v5 && (!mqtt_props_has(&p->props, MQTT_PROPERTY_REQUEST_PROBLEM) ||
 					   p->props.request_problem != 0);
 	s->peer_packet_max = v5 && mqtt_props_has(&p->props, MQTT_PROPERTY_PACKET_SIZE_MAX)
@@ -105,18 +116,11 @@ static enum err keep_will(struct mqtt_session *s, const struct mqtt_connect *p)
 		s->owner, p->will_topic, &props, (uint32_t)p->will_payload.size);
 	if (s->will == NULL)
 		return ERR_MQTT_SERVER_BUSY;
+	s->will->qos = p->will_qos;
 	s->will->retain = p->will_retain;
 	if (p->will_payload.size != 0 && !message_append(s->will, p->will_payload))
 		return ERR_MQTT_SERVER_BUSY;
 	return ERR_NONE;
-}
-
-/* A 3.1.1 session without "clean" is a session of 5.0 that never expires. */
-static uint32_t session_expiry_s(const struct mqtt_connect *p)
-{
-	if (p->version == MQTT_V5)
-		return p->props.session_expiry_s;
-	return p->clean_start ? 0 : UINT32_MAX;
 }
 
 static bool request(struct mqtt_session *s, const struct mqtt_connect *p)
@@ -128,8 +132,11 @@ static bool request(struct mqtt_session *s, const struct mqtt_connect *p)
 		.has_username = p->has_username,
 		.has_password = p->has_password,
 		.clean_start = p->clean_start,
-		.session_expiry_s = session_expiry_s(p),
+		.session_expiry_s = s->expiry_s,
 		.keepalive_s = s->keepalive_s,
+		.receive_max = s->out.receive_max,
+		.will = s->will,
+		.will_delay_s = s->will != NULL && mqtt_is_v5(s) ? p->will_props.will_delay_s : 0,
 		.protocol = SESSION_MQTT,
 		.version = (uint8_t)p->version,
 	};
@@ -162,20 +169,33 @@ enum mqtt_event mqtt_refuse(struct mqtt_session *s, struct mqtt_cause *c)
 	return mqtt_finish(s, c->err);
 }
 
-/* 3.2.2.3: what we do not offer, and where we decide otherwise than was asked. Absent: receive
- * maximum and topic alias maximum (their defaults), wildcards and subscription identifiers (both
- * offered). */
-static void fill_offer(
-	const struct mqtt_session *s, const struct session_grant *g, struct mqtt_props *p)
+/* 3.2.2.3.3, 3.2.2.3.8: windows and aliases, where they are not the default. */
+static void fill_limits(struct mqtt_session *s, struct mqtt_props *p)
 {
-	mqtt_set(p, MQTT_PROPERTY_QOS_MAX); /* all 0: none */
-	mqtt_set(p, MQTT_PROPERTY_RETAIN_AVAILABLE);
-	mqtt_set(p, MQTT_PROPERTY_SHARED_AVAILABLE);
+	if (s->conf->receive_max != UINT16_MAX) {
+		mqtt_set(p, MQTT_PROPERTY_RECEIVE_MAX);
+		p->receive_max = s->conf->receive_max;
+	}
+	s->aliases_offered = mqtt_alias_offer(s);
+	if (s->aliases_offered) {
+		mqtt_set(p, MQTT_PROPERTY_TOPIC_ALIAS_MAX);
+		p->topic_alias_max = s->conf->topic_alias_max;
+	}
 	mqtt_set(p, MQTT_PROPERTY_PACKET_SIZE_MAX);
 	p->packet_size_max = s->conf->limits.packet_size_max;
-	if (s->expiry_asked) {
-		mqtt_set(p, MQTT_PROPERTY_SESSION_EXPIRY); /* sessions end with their connection for
-							      now */
+}
+
+/* 3.2.2.3: what we do not offer, and where we decide otherwise than was asked. Absent because they
+ * are all served: QoS 2, retain, wildcards, subscription identifiers. */
+static void fill_offer(struct mqtt_session *s, const struct session_grant *g, struct mqtt_props *p)
+{
+	const uint32_t expiry_s = g->durable ? s->expiry_s : 0;
+
+	fill_limits(s, p);
+	mqtt_set(p, MQTT_PROPERTY_SHARED_AVAILABLE); /* 0: no */
+	if (expiry_s != s->expiry_asked_s) {
+		mqtt_set(p, MQTT_PROPERTY_SESSION_EXPIRY);
+		p->session_expiry_s = expiry_s;
 	}
 	if (s->id_left_to_us) {
 		mqtt_set(p, MQTT_PROPERTY_ASSIGNED_CLIENT_ID); /* 3.2.2-16 */
@@ -185,6 +205,23 @@ static void fill_offer(
 		mqtt_set(p, MQTT_PROPERTY_SERVER_KEEPALIVE); /* 3.2.2-21 */
 		p->server_keepalive_s = s->keepalive_s;
 	}
+}
+
+/* Who keeps a session keeps its will: it may have to be published when we are gone. */
+static void note_grant(struct mqtt_session *s, const struct session_grant *g)
+{
+	s->epoch = g->epoch;
+	s->durable = s->out.durable = g->durable;
+	s->kept = g->kept;
+	if (s->kept)
+		mqtt_drop_will(s);
+}
+
+/* The control plane was restarted and has granted the session again. */
+enum mqtt_event mqtt_renew(struct mqtt_session *s, struct mqtt_cause *c)
+{
+	note_grant(s, c->grant);
+	return MQTT_ON_NOTHING;
 }
 
 enum mqtt_event mqtt_welcome(struct mqtt_session *s, struct mqtt_cause *c)
@@ -197,7 +234,7 @@ enum mqtt_event mqtt_welcome(struct mqtt_session *s, struct mqtt_cause *c)
 	if (mqtt_is_v5(s))
 		fill_offer(s, c->grant, &p.props);
 	mqtt_encode_connack(&w, mqtt_wire(s), &p);
-	s->epoch = c->grant->epoch;
+	note_grant(s, c->grant);
 	s->heard_us = c->now_us;
 	counter_add(s->conf->counters, COUNTER_CONNECTS, 1);
 	counter_add(s->conf->counters, COUNTER_SESSIONS, 1);
@@ -220,10 +257,23 @@ static enum err judge_disconnect(const struct mqtt_session *s, const struct mqtt
 		return ERR_MQTT_REASON_CODE;
 	if (mqtt_props_has(&p->props, MQTT_PROPERTY_SERVER_REFERENCE))
 		return ERR_MQTT_PROTOCOL; /* 3.14.2.2.5: only a server refers to servers */
-	if (!s->expiry_asked && mqtt_props_has(&p->props, MQTT_PROPERTY_SESSION_EXPIRY) &&
+	if (s->expiry_asked_s == 0 && mqtt_props_has(&p->props, MQTT_PROPERTY_SESSION_EXPIRY) &&
 		p->props.session_expiry_s != 0)
 		return ERR_MQTT_PROTOCOL; /* 3.14.2.2.2 */
 	return ERR_NONE;
+}
+
+static bool changes_expiry(const struct mqtt_session *s, const struct mqtt_reason *p)
+{
+	return mqtt_is_v5(s) && mqtt_props_has(&p->props, MQTT_PROPERTY_SESSION_EXPIRY);
+}
+
+void mqtt_farewell(struct mqtt_session *s, const struct mqtt_goodbye *g)
+{
+	if (s->kept)
+		s->ops->farewell(s->owner, g->will_void, g->expiry_changed,
+			g->expiry_changed ? g->expiry_s : 0);
+	s->kept = false;
 }
 
 enum mqtt_event mqtt_take_disconnect(struct mqtt_session *s, struct mqtt_cause *c)
@@ -237,6 +287,9 @@ enum mqtt_event mqtt_take_disconnect(struct mqtt_session *s, struct mqtt_cause *
 		return MQTT_ON_VIOLATION;
 	if (p.reason == 0)
 		mqtt_drop_will(s); /* 3.14.4-3 */
+	mqtt_farewell(s, &(struct mqtt_goodbye){.will_void = p.reason == 0,
+				 .expiry_changed = changes_expiry(s, &p),
+				 .expiry_s = expiry_granted(s->conf, p.props.session_expiry_s)});
 	c->err = ERR_MQTT_DISCONNECTED;
 	return MQTT_ON_GOODBYE;
 }
@@ -247,12 +300,23 @@ void mqtt_drop_will(struct mqtt_session *s)
 		message_put(&s->will);
 }
 
-/* 3.1.2-8. Its time begins now (3.1.3.2.4); a will delay is not waited for. */
+/* 3.1.2-8. Its time begins now (3.1.3.2.4). The session ends with its connection, and so does the
+ * will's delay (3.1.3.2.2): what is kept longer has its will elsewhere. */
 enum mqtt_event mqtt_publish_will(struct mqtt_session *s, struct mqtt_cause *c)
 {
+	const struct publish_order order = {.qos = 0}; /* nobody waits for an answer */
+	bool matched;
+
 	if (s->will == NULL)
 		return MQTT_ON_NOTHING;
-	s->will->born_us = c->now_us;
-	mqtt_publish_message(s, &s->will);
+	struct message *m = s->will;
+	s->will = NULL;
+	m->born_us = c->now_us;
+	if (mqtt_publish_message(s, &m, &order, &matched) == PUBLISHED_NO_ROOM) {
+		message_put(&m);
+		counter_err(s->conf->counters, ERR_MQTT_QUOTA);
+		return MQTT_ON_NOTHING;
+	}
+	counter_add(s->conf->counters, COUNTER_WILLS_PUBLISHED, 1);
 	return MQTT_ON_NOTHING;
 }

@@ -87,7 +87,7 @@ static enum published publish(
 {
 	(void)owner;
 	(void)o;
-	*matched = fabric_publish(fabric, *m) > 0;
+	*matched = fabric_publish(fabric, *m, FABRIC_ALL) > 0;
 	message_put(m);
 	return PUBLISHED_DONE;
 }
@@ -118,14 +118,29 @@ static void unsubscribe(void *owner, uint32_t token, struct span filter)
 static void deliver(void *owner, const struct delivery *d, struct message *m)
 {
 	(void)owner;
-	mqtt_session_deliver(&clients[d->connection].session, m, d, now_us);
+	ASSERT(mqtt_session_deliver(&clients[d->index].session, m, d, now_us));
 }
 
+static bool release(void *owner, uint16_t packet_id)
+{
+	(void)owner;
+	(void)packet_id;
+	return true;
+}
+
+static void room(void *owner)
+{
+	(void)owner;
+}
+
+/* Nothing is kept here: no entries, no farewells. */
 static const struct session_ops ops = {.send = send_bytes,
 	.send_message = send_message,
 	.finish = finish,
 	.timer = timer,
 	.request = request,
+	.release = release,
+	.room = room,
 	.verbs = {.message_begin = begin,
 		.publish = publish,
 		.subscribe = subscribe,
@@ -173,6 +188,14 @@ static void connect_all(uint8_t version)
 
 static void open_world(uint8_t version)
 {
+	static const struct mqtt_memory_conf pools = {.outbound = {.nodes_max = 256,
+							      .queued_max = 100,
+							      .inflight_max = 20,
+							      .counters = &counters},
+		.inbound_max = 256,
+		.alias_chunks_max = 64,
+		.filter_blocks_max = 2};
+
 	memset(&counters, 0, sizeof(counters));
 	now_us = 1000000000;
 	conf = (struct mqtt_session_conf){
@@ -180,7 +203,11 @@ static void open_world(uint8_t version)
 		.connect_timeout_us = 1000000,
 		.grant_timeout_us = 1000000,
 		.park_timeout_us = 1000000,
+		.session_expiry_max_s = UINT32_MAX,
+		.receive_max = 20,
+		.topic_alias_max = 4,
 		.counters = &counters,
+		.memory = mqtt_memory_create(&pools),
 		.scratch = scratch,
 		.scratch_size = sizeof(scratch)};
 	static struct rte_mempool *segments;
@@ -196,6 +223,7 @@ static void open_world(uint8_t version)
 		.match = {.filters_max = 64, .filter_bytes_max = 4096, .counters = &counters},
 		.counters = &counters,
 		.deliver = deliver});
+	CU_ASSERT_PTR_NOT_NULL_FATAL(conf.memory);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(store);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(fabric);
 	connect_all(version);
@@ -210,6 +238,8 @@ static void close_world(void)
 	}
 	CU_ASSERT_EQUAL(messages_alive(store), 0);
 	CU_ASSERT_EQUAL(counter_get(&counters, COUNTER_SESSIONS), 0);
+	CU_ASSERT_EQUAL(counter_get(&counters, COUNTER_INFLIGHT), 0);
+	mqtt_memory_destroy(&conf.memory);
 	fabric_destroy(&fabric);
 	messages_destroy(&store);
 }
@@ -368,6 +398,50 @@ static void wills_reach_subscribers(void)
 	close_world();
 }
 
+static void lower_qos_of_the_two(void)
+{
+	open_world(MQTT_V4);
+	SAYS(0, "\x82\x06\0\1\0\1a\1");
+	SAYS(1, "\x82\x06\0\1\0\1a\2");
+	clients[0].out_size = clients[1].out_size = 0;
+	SAYS(2, "\x34\6\0\1a\0\7x");
+	HEARS(0, "\x32\6\0\1a\0\1x");
+	HEARS(1, "\x34\6\0\1a\0\1x");
+	HEARS(2, "\x50\2\0\7");
+	SAYS(2, "\x62\2\0\7");
+	HEARS(2, "\x70\2\0\7");
+	SAYS(0, "\x40\2\0\1");
+	SAYS(1, "\x50\2\0\1");
+	HEARS(1, "\x62\2\0\1");
+	SAYS(1, "\x70\2\0\1");
+	CU_ASSERT_EQUAL(counter_get(&counters, COUNTER_INFLIGHT), 0);
+	close_world();
+}
+
+static void nobody_listens(void)
+{
+	open_world(MQTT_V5);
+	SAYS(1, "\x32\7\0\1a\0\7\0x");
+	HEARS(1, "\x40\3\0\7\x10");
+	close_world();
+}
+
+/* Payloads are lent or copied when they are sent: what waits must still be whole then. */
+static void what_waits_is_kept_whole(void)
+{
+	open_world(MQTT_V4);
+	SAYS(0, "\x82\x06\0\1\0\1#\1");
+	clients[0].out_size = OUT_SIZE;
+	SAYS(1, "\x32\7\0\1a\0\1hi");
+	SAYS(1, "\x32\7\0\1b\0\2ho");
+	CU_ASSERT_EQUAL(counter_get(&counters, COUNTER_QUEUED), 2);
+	clients[0].out_size = 0;
+	mqtt_session_on_writable(&clients[0].session, now_us);
+	HEARS(0, "\x32\7\0\1a\0\1hi\x32\7\0\1b\0\2ho");
+	CU_ASSERT_EQUAL(messages_alive(store), 0);
+	close_world();
+}
+
 static const struct unit_test tests[] = {
 	{"reaches_subscribers_of_both_versions", reaches_subscribers_of_both_versions},
 	{"properties_survive_the_fabric", properties_survive_the_fabric},
@@ -378,6 +452,9 @@ static const struct unit_test tests[] = {
 	{"order_is_kept", order_is_kept},
 	{"large_payloads_stream", large_payloads_stream},
 	{"wills_reach_subscribers", wills_reach_subscribers},
+	{"lower_qos_of_the_two", lower_qos_of_the_two},
+	{"nobody_listens", nobody_listens},
+	{"what_waits_is_kept_whole", what_waits_is_kept_whole},
 };
 
 int main(int argc, char **argv)

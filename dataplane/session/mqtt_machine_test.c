@@ -16,30 +16,47 @@ static const struct {
 	enum mqtt_event event;
 	struct mqtt_frame frame;
 } packets[] = {
-#define FRAME(e, t, p, text)                                                                       \
+#define FRAME_OF(e, t, flags, p, text)                                                             \
 	{                                                                                          \
 		MQTT_ON_##e,                                                                       \
 		{                                                                                  \
-			MQTT_##t, 0, {(const uint8_t *)(text), sizeof(text) - 1}, p                \
+			MQTT_##t, flags, {(const uint8_t *)(text), sizeof(text) - 1}, p            \
 		}                                                                                  \
 	}
+#define FRAME(e, t, p, text) FRAME_OF(e, t, 0, p, text)
 	FRAME(CONNECT, CONNECT, 0, "\0\4MQTT\5\6\0\11\0\0\1c\0\0\1w\0\1x"),
 	FRAME(CONNECT, CONNECT, 0, "\0\4MQTT\4\2\0\11\0\1c"),
 	FRAME(CONNECT, CONNECT, 0, "\0\4MQTT\6"),
 	FRAME(PUBLISH, PUBLISH, 3, "\0\1a\0"),
 	FRAME(PUBLISH, PUBLISH, 0, "\0\1a\0"),
 	FRAME(PUBLISH, PUBLISH, 0, "\0\1"),
+	FRAME_OF(PUBLISH, PUBLISH, 2, 3, "\0\1a\0\1\0"),
+	FRAME_OF(PUBLISH, PUBLISH, 2, 0, "\0\1a\0\2\0"),
+	FRAME_OF(PUBLISH, PUBLISH, 4, 3, "\0\1a\0\1\0"),
+	FRAME_OF(PUBLISH, PUBLISH, 4, 0, "\0\1a\0\2\0"),
+	FRAME_OF(PUBLISH, PUBLISH, 4, 0, "\0\1a\0\3\3\x23\0\1"),
+	FRAME(PUBLISH, PUBLISH, 0, "\0\0\3\x23\0\1"),
 	FRAME(SUBSCRIBE, SUBSCRIBE, 0, "\0\1\0\0\1a\0\0\1b\0"),
 	FRAME(SUBSCRIBE, SUBSCRIBE, 0, "\0\1\0\0\2a#\0"),
+	FRAME(SUBSCRIBE, SUBSCRIBE, 0,
+		"\0\1\0\0\1a\1\0\1a\1\0\1a\1\0\1a\1\0\1a\1\0\1a\1\0\1a\1\0\1a\1\0\1a\1"
+		"\0\1a\1\0\1a\1\0\1a\1\0\1a\1\0\1a\1\0\1a\1\0\1a\1\0\1a\1"),
 	FRAME(UNSUBSCRIBE, UNSUBSCRIBE, 0, "\0\1\0\0\1a"),
 	FRAME(ACK, PUBREL, 0, "\0\1"),
+	FRAME(ACK, PUBREL, 0, "\0\2"),
 	FRAME(ACK, PUBACK, 0, "\0\1"),
+	FRAME(ACK, PUBACK, 0, "\0\2"),
+	FRAME(ACK, PUBREC, 0, "\0\1"),
+	FRAME(ACK, PUBREC, 0, "\0\2\x97"),
+	FRAME(ACK, PUBCOMP, 0, "\0\1"),
+	FRAME(ACK, PUBCOMP, 0, "\0\2"),
 	FRAME(PINGREQ, PINGREQ, 0, ""),
 	FRAME(DISCONNECT, DISCONNECT, 0, ""),
 	FRAME(DISCONNECT, DISCONNECT, 0, "\4"),
 	FRAME(FOREIGN, SUBACK, 0, "\0\1\0\0"),
 	FRAME(MALFORMED, PUBLISH, 0, ""),
 #undef FRAME
+#undef FRAME_OF
 };
 
 /* What the table cannot say: payload comes when it was announced, packets when none is awaited. */
@@ -50,21 +67,28 @@ static bool may_happen(const struct mqtt_session *s, enum mqtt_event e)
 	if (e == MQTT_ON_PAYLOAD)
 		return s->payload_left > 0;
 	if (e < MQTT_ON_PAYLOAD)
-		return s->payload_left == 0 && s->pending_count == 0;
+		return s->payload_left == 0 && s->pending_count == 0 && !mqtt_publish_waits(s);
 	return e != MQTT_ON_WILL; /* only mqtt_finish names it */
 }
 
 static void fill_cause(struct rng *rng, enum mqtt_event e, struct mqtt_cause *c)
 {
-	static const struct session_grant grant = {.epoch = 7};
-	static const struct delivery delivery = {.retain = true};
+	static const struct session_grant grants[] = {
+		{.epoch = 7}, {.epoch = 8, .kept = true}, {.durable = true, .kept = true}};
+	static const struct delivery deliveries[] = {{.retain = true}, {.qos = 1}, {.qos = 2},
+		{.qos = 2, .entry = 1}, {.qos = 1, .entry = 2}, {.qos = 2, .retained = true},
+		{.entry = 3}, {.qos = 2, .entry = 65536}};
 	static const uint8_t payload[3];
 
 	*c = (struct mqtt_cause){.now_us = world.now_us,
 		.err = 1 + (enum err)rng_below(rng, ERR_COUNT - 1),
-		.grant = &grant,
-		.delivery = &delivery,
+		.grant = &grants[rng_below(rng, ARRAY_SIZE(grants))],
+		.delivery = &deliveries[rng_below(rng, ARRAY_SIZE(deliveries))],
+		.packet_id = (uint16_t)rng_below(rng, 4),
+		.entry = 1 + rng_below(rng, 3),
 		.in = {payload, 1 + rng_below(rng, 3)}};
+	if ((e == MQTT_ON_PUBLISHED || e == MQTT_ON_RELEASED) && !rng_chance(rng, 100000))
+		c->err = ERR_NONE;
 	if (world.token_count > 0)
 		c->token = world.tokens[rng_below(rng, world.token_count)];
 	if (e == MQTT_ON_PAYLOAD && c->in.size > world.session.payload_left)
@@ -88,15 +112,26 @@ static void step_at_random(struct rng *rng)
 	world.send_room = rng_chance(rng, 950000) ? SIZE_MAX : 0;
 	world.request_refused = rng_chance(rng, 100000);
 	world.self_subscribed = rng_chance(rng, 500000);
+	world.self_qos = (uint8_t)rng_below(rng, 3);
+	world.nobody = rng_chance(rng, 500000);
+	world.publish_failures = rng_chance(rng, 100000);
+	world.publish_later = rng_chance(rng, 500000);
+	world.release_later = rng_chance(rng, 500000);
 	world.now_us += rng_below(rng, 200000);
 	world.token_count %= FAKE_TOKENS_MAX / 2;
 	fill_cause(rng, e, &c);
-	if (e == MQTT_ON_DELIVER)
+	if (e == MQTT_ON_DELIVER) {
 		c.message = fake_message(
 			&world, span_str("t"), &(struct message_props){0}, span_str("payload"));
+		c.message->qos = (uint8_t)rng_below(rng, 3);
+	}
+	if (world.session.state == MQTT_ASKED && rng_chance(rng, 200000))
+		mqtt_session_on_received_id(&world.session, (uint16_t)rng_below(rng, 4));
 	mqtt_step(&world.session, e, &c);
 	if (e == MQTT_ON_DELIVER)
 		message_put(&c.message);
+	if (world.session.state != MQTT_CLOSED)
+		fake_check(&world);
 	fake_skip_lines(&world);
 }
 
@@ -185,6 +220,16 @@ static enum mqtt_type sent(struct mqtt_frame *frame, uint8_t *bytes)
 	return frame->type;
 }
 
+static enum err sent_publish(struct mqtt_frame *frame, uint8_t *bytes, struct mqtt_publish *p)
+{
+	const size_t size = bytes_of_line(fake_next_line(&world), bytes);
+	const struct decoded d =
+		mqtt_decode(span_of(bytes, size), MQTT_V5, &world.conf.limits, frame);
+
+	CU_ASSERT_EQUAL_FATAL(d.verdict, DECODE_DONE);
+	return mqtt_decode_publish(frame, MQTT_V5, p);
+}
+
 static void every_error_has_a_disconnect_code(void)
 {
 	for (int e = 1; e < ERR_COUNT; e++) {
@@ -214,6 +259,57 @@ static void every_error_has_a_connack_code(void)
 		CU_ASSERT_TRUE(p.reason >= 0x80);
 		fake_close(&world);
 	}
+}
+
+/* What a publish that is refused hears. */
+static void every_error_has_a_publish_code(void)
+{
+	static const uint8_t publish[] = "\x32\6\0\1a\0\1\0";
+
+	for (int e = 0; e < ERR_COUNT; e++) {
+		uint8_t bytes[OUT_MAX];
+		struct mqtt_frame frame;
+		struct mqtt_ack p;
+		open_v5(true);
+		world.publish_later = true;
+		const struct session_used u = mqtt_session_input(
+			&world.session, span_of(publish, sizeof(publish) - 1), world.now_us);
+		CU_ASSERT_EQUAL(u.used, sizeof(publish) - 1);
+		fake_skip_lines(&world);
+		mqtt_session_on_published(&world.session, 1, (enum err)e, world.now_us);
+		CU_ASSERT_EQUAL_FATAL(sent(&frame, bytes), MQTT_PUBACK);
+		CU_ASSERT_EQUAL(mqtt_decode_ack(&frame, MQTT_V5, &p), ERR_NONE);
+		CU_ASSERT_EQUAL(p.reason == 0, e == ERR_NONE);
+		CU_ASSERT_TRUE(p.reason == 0 || p.reason >= 0x80);
+		fake_close(&world);
+	}
+}
+
+/* 65,535 publishes later each id has been used, and never two at once. */
+static void packet_ids_go_round(void)
+{
+	const struct delivery d = {.qos = 1};
+
+	open_v5(true);
+	struct message *m =
+		fake_message(&world, span_str("t"), &(struct message_props){0}, span_str("x"));
+	m->qos = 1;
+	for (uint32_t i = 0; i < 65537; i++) {
+		uint8_t bytes[OUT_MAX], ack[] = {0x40, 2, 0, 0};
+		struct mqtt_frame frame;
+		struct mqtt_publish p;
+		CU_ASSERT_TRUE_FATAL(mqtt_session_deliver(&world.session, m, &d, world.now_us));
+		CU_ASSERT_EQUAL_FATAL(sent_publish(&frame, bytes, &p), ERR_NONE);
+		CU_ASSERT_EQUAL(p.packet_id, i % 65535 + 1);
+		ack[2] = (uint8_t)(p.packet_id >> 8);
+		ack[3] = (uint8_t)p.packet_id;
+		const struct session_used u =
+			mqtt_session_input(&world.session, span_of(ack, sizeof(ack)), world.now_us);
+		CU_ASSERT_EQUAL(u.used, sizeof(ack));
+		fake_skip_lines(&world);
+	}
+	message_put(&m);
+	fake_close(&world);
 }
 
 static void answer_filter(const char *packet, size_t size, enum err e, enum mqtt_type type)
@@ -327,6 +423,7 @@ static void counts_what_happens(void)
 	CU_ASSERT_EQUAL(count(COUNTER_CONNECTS), 1);
 	CU_ASSERT_EQUAL(count(COUNTER_SESSIONS), 1);
 	world.begin_failures = 2;
+	world.nobody = true;
 	for (int i = 0; i < 3; i++) {
 		const struct session_used u = mqtt_session_input(
 			&world.session, span_of(publish, sizeof(publish) - 1), world.now_us);
@@ -339,7 +436,7 @@ static void counts_what_happens(void)
 	CU_ASSERT_EQUAL(count(COUNTER_MESSAGES_UNMATCHED), 1);
 	struct message *m =
 		fake_message(&world, span_str("t"), &(struct message_props){0}, span_str("1234"));
-	mqtt_session_deliver(&world.session, m, &d, world.now_us);
+	CU_ASSERT_TRUE(mqtt_session_deliver(&world.session, m, &d, world.now_us));
 	message_put(&m);
 	CU_ASSERT_EQUAL(count(COUNTER_DELIVERIES), 1);
 	CU_ASSERT_EQUAL(count(COUNTER_DELIVERY_BYTES), 4);
@@ -357,10 +454,10 @@ static void delivers_the_largest_head(void)
 
 	open_v5(true);
 	struct message *m = fake_message(&world, span_str("t"), &props, span_str("x"));
-	mqtt_session_deliver(&world.session, m, &d, world.now_us);
+	CU_ASSERT_TRUE(mqtt_session_deliver(&world.session, m, &d, world.now_us));
 	CU_ASSERT_EQUAL(fake_errors(&world, ERR_FRAME_TOO_BIG), 1);
 	m->props.user.size = 400;
-	mqtt_session_deliver(&world.session, m, &d, world.now_us);
+	CU_ASSERT_TRUE(mqtt_session_deliver(&world.session, m, &d, world.now_us));
 	CU_ASSERT_EQUAL(count(COUNTER_DELIVERIES), 1);
 	message_put(&m);
 	fake_close(&world);
@@ -373,6 +470,8 @@ static const struct unit_test tests[] = {
 	{"every_error_has_a_disconnect_code", every_error_has_a_disconnect_code},
 	{"every_error_has_a_connack_code", every_error_has_a_connack_code},
 	{"every_error_has_a_filter_code", every_error_has_a_filter_code},
+	{"every_error_has_a_publish_code", every_error_has_a_publish_code},
+	{"packet_ids_go_round", packet_ids_go_round},
 	{"timer_is_left_alone_by_packets", timer_is_left_alone_by_packets},
 	{"timer_that_fires_early_changes_nothing", timer_that_fires_early_changes_nothing},
 	{"timer_after_the_end_changes_nothing", timer_after_the_end_changes_nothing},

@@ -1,15 +1,19 @@
-/* mqtt_publish.c - PUBLISH in and out of an MQTT session, and acknowledgements that nobody awaits.
+/* mqtt_publish.c - PUBLISH from the client.
  *
- * In: a message is begun when the header is here and grows by the chunks of
- * its payload as they come; without room the session parks for a bounded time,
- * then skips the payload. Out: one header per delivery, the payload lent.
+ * A message is begun when the header is here and grows by the chunks of its
+ * payload as they come; when it is whole it is published. Without room for any
+ * of that the session parks for a bounded time; then the message is dropped
+ * (QoS 0), refused (5.0) or the connection closed (3.1.1).
  *
- * Spec: MQTT 5.0 3.3 to 3.7, 4.7; 3.1.1 likewise. */
-#include "dataplane/session/mqtt_internal.h"
+ * Spec: MQTT 5.0 3.3, 4.3, 4.7; 3.1.1 likewise. Not here: the answers (mqtt_inbound.c). */
+#include "dataplane/session/mqtt_messages.h"
 
-enum { HEARD_STEP_BYTES = 1024 };
-
-static_assert((int)FABRIC_IDENTIFIERS_MAX == (int)MQTT_SUB_IDS_MAX, "a delivery's fit a packet");
+enum {
+	HEARD_STEP_BYTES = 1024,
+	NOBODY_LISTENS = 0x10,
+	TOPIC_INVALID = 0x90,
+	QUOTA_EXCEEDED = 0x97,
+};
 
 /* 4.7.2: the server's own topics; 4.8.2: a shared filter is no topic. */
 bool mqtt_topic_reserved(struct span topic)
@@ -53,85 +57,229 @@ struct message_props mqtt_message_props(const struct mqtt_session *s, const stru
 	};
 }
 
-static enum err judge_publish(const struct mqtt_session *s, const struct mqtt_publish *p)
+static enum err judge_publish(struct mqtt_session *s, struct mqtt_publish *p)
 {
-	if (p->qos > 0)
-		return ERR_MQTT_QOS_UNSUPPORTED; /* 3.2.2-11 */
-	if (p->retain && mqtt_is_v5(s))
-		return ERR_MQTT_RETAIN_UNSUPPORTED; /* 3.2.2-14 */
-	if (mqtt_props_has(&p->props, MQTT_PROPERTY_TOPIC_ALIAS))
-		return ERR_MQTT_TOPIC_ALIAS; /* 3.3.2-9: we offered none */
 	if (mqtt_props_has(&p->props, MQTT_PROPERTY_SUBSCRIPTION_ID))
 		return ERR_MQTT_PROTOCOL; /* 3.3.4-6: only a server says which filters matched */
-	return ERR_NONE;
+	return mqtt_alias_resolve(s, p);
 }
 
-/* The payload that is still to come belongs to no message. */
-static void skip(struct mqtt_session *s, uint32_t payload_size)
-{
-	s->payload_left = payload_size;
-	s->incoming_dropped = payload_size > 0;
-}
-
-/* True while the publisher may wait for memory; then its message is dropped and counted. */
-static bool wait_for_room(struct mqtt_session *s, struct mqtt_cause *c)
+/* True while the publisher may wait; then it is counted why. */
+static bool wait_for_room(struct mqtt_session *s, struct mqtt_cause *c, enum err why)
 {
 	if (s->parked_since_us == 0)
 		counter_add(s->conf->counters, COUNTER_PUBLISH_PARKED, 1);
 	if (mqtt_park(s, c))
 		return true;
 	mqtt_unpark(s, c->now_us);
-	counter_err(s->conf->counters, ERR_NO_MESSAGES);
+	counter_err(s->conf->counters, why);
 	return false;
 }
 
-void mqtt_publish_message(struct mqtt_session *s, struct message **m)
+static enum mqtt_event violate(struct mqtt_cause *c, enum err why)
+{
+	c->err = why;
+	return MQTT_ON_VIOLATION;
+}
+
+enum published mqtt_publish_message(
+	struct mqtt_session *s, struct message **m, const struct publish_order *o, bool *matched)
 {
 	struct counters *counters = s->conf->counters;
-	struct message *whole = *m;
-	bool matched = false;
+	const uint32_t size = (*m)->payload_size;
 
-	ASSERT(message_whole(whole));
-	*m = NULL; /* the session may be called to deliver while it publishes */
+	ASSERT(message_whole(*m));
+	*matched = false;
+	const enum published done = s->ops->verbs.publish(s->owner, m, o, matched);
+	if (done == PUBLISHED_NO_ROOM)
+		return done;
+	*m = NULL;
 	counter_add(counters, COUNTER_PUBLISHES, 1);
-	counter_add(counters, COUNTER_PUBLISH_BYTES, whole->payload_size);
-	const struct publish_order order = {.qos = 0};
-	if (s->ops->verbs.publish(s->owner, &whole, &order, &matched) == PUBLISHED_DONE && !matched)
+	counter_add(counters, COUNTER_PUBLISH_BYTES, size);
+	if (done == PUBLISHED_DONE && !*matched)
 		counter_add(counters, COUNTER_MESSAGES_UNMATCHED, 1);
+	return done;
+}
+
+/* The answer to the publish that is over may go when it is its turn. */
+static enum mqtt_event answer(struct mqtt_session *s, struct mqtt_cause *c, uint32_t node)
+{
+	if (node == POOL_NONE)
+		return MQTT_ON_NOTHING;
+	mqtt_inbound_answer(s, node);
+	return mqtt_flush(s, c);
+}
+
+/* Of a message that is not published: its payload has been skipped. */
+static enum mqtt_event answer_skipped(struct mqtt_session *s, struct mqtt_cause *c)
+{
+	const uint32_t node = s->incoming_node;
+
+	s->incoming_node = POOL_NONE;
+	s->incoming_dropped = false;
+	return answer(s, c, node);
+}
+
+static enum mqtt_event refuse_incoming(struct mqtt_session *s, struct mqtt_cause *c)
+{
+	if (s->incoming_node != POOL_NONE && !mqtt_is_v5(s))
+		return violate(c, ERR_MQTT_QUOTA);
+	message_put(&s->incoming);
+	if (s->incoming_node != POOL_NONE)
+		mqtt_inbound_code(s, s->incoming_node, QUOTA_EXCEEDED);
+	return answer_skipped(s, c);
+}
+
+static struct publish_order order_of(const struct mqtt_session *s, uint32_t node)
+{
+	if (node == POOL_NONE)
+		return (struct publish_order){.qos = 0};
+	return (struct publish_order){mqtt_inbound_qos(s, node), mqtt_inbound_id(s, node)};
+}
+
+static enum mqtt_event publish_incoming(struct mqtt_session *s, struct mqtt_cause *c)
+{
+	const uint32_t node = s->incoming_node;
+	const struct publish_order order = order_of(s, node);
+	struct message *m = s->incoming;
+	bool matched;
+
+	s->incoming = NULL; /* the session may be called to deliver while it publishes */
+	s->incoming_node = POOL_NONE;
+	const enum published done = mqtt_publish_message(s, &m, &order, &matched);
+	if (done == PUBLISHED_NO_ROOM) {
+		s->incoming = m;
+		s->incoming_node = node;
+		return wait_for_room(s, c, ERR_MQTT_QUOTA) ? MQTT_ON_NOTHING
+							   : refuse_incoming(s, c);
+	}
+	mqtt_unpark(s, c->now_us);
+	if (done == PUBLISHED_LATER)
+		return MQTT_ON_NOTHING; /* on_published answers */
+	if (node != POOL_NONE && !matched)
+		mqtt_inbound_code(s, node, NOBODY_LISTENS);
+	return answer(s, c, node);
+}
+
+bool mqtt_publish_waits(const struct mqtt_session *s)
+{
+	return s->incoming != NULL && s->payload_left == 0;
+}
+
+enum mqtt_event mqtt_retry_publish(struct mqtt_session *s, struct mqtt_cause *c)
+{
+	return publish_incoming(s, c);
+}
+
+/* All of it is here, and is taken whatever comes of it. */
+static enum mqtt_event complete(struct mqtt_session *s, struct mqtt_cause *c)
+{
+	const enum mqtt_event next =
+		s->incoming != NULL ? publish_incoming(s, c) : answer_skipped(s, c);
+
+	c->parked = false;
+	return next;
+}
+
+/* The rest of the packet is payload: of m, or to be skipped. */
+static enum mqtt_event expect(
+	struct mqtt_session *s, struct mqtt_cause *c, struct message *m, uint32_t node)
+{
+	s->incoming = m;
+	s->incoming_node = node;
+	s->payload_left = c->frame->payload_size;
+	s->incoming_dropped = m == NULL && s->payload_left > 0;
+	return s->payload_left == 0 ? complete(s, c) : MQTT_ON_NOTHING;
+}
+
+/* There was no room for too long. */
+static enum mqtt_event refuse(
+	struct mqtt_session *s, struct mqtt_cause *c, const struct mqtt_publish *p)
+{
+	if (p->qos == 0)
+		return expect(s, c, NULL, POOL_NONE);
+	if (!mqtt_is_v5(s))
+		return violate(c, ERR_MQTT_QUOTA);
+	const uint32_t node = mqtt_inbound_owe(s, p, MQTT_ADMIT_NEW);
+	if (node == POOL_NONE)
+		return violate(c, ERR_MQTT_QUOTA); /* not even for the answer */
+	mqtt_inbound_code(s, node, QUOTA_EXCEEDED);
+	return expect(s, c, NULL, node);
+}
+
+/* Of what is not published, why. */
+static void note_skipped(struct mqtt_session *s, uint32_t node, enum mqtt_admission a)
+{
+	if (a == MQTT_ADMIT_AGAIN) {
+		counter_add(s->conf->counters, COUNTER_PUBLISH_DUPLICATES, 1);
+	} else if (a == MQTT_ADMIT_REFUSED) {
+		counter_err(s->conf->counters, ERR_MQTT_PACKET_ID_IN_USE);
+	} else {
+		counter_err(s->conf->counters, ERR_MQTT_TOPIC_RESERVED);
+		if (node != POOL_NONE)
+			mqtt_inbound_code(s, node, TOPIC_INVALID);
+	}
+}
+
+static struct message *begin(
+	struct mqtt_session *s, const struct mqtt_cause *c, const struct mqtt_publish *p)
+{
+	const struct message_props props = mqtt_message_props(s, &p->props);
+	struct message *m =
+		s->ops->verbs.message_begin(s->owner, p->topic, &props, c->frame->payload_size);
+
+	if (m == NULL)
+		return NULL;
+	m->qos = p->qos;
+	m->retain = p->retain;
+	m->born_us = c->now_us;
+	return m;
+}
+
+static enum mqtt_event take(struct mqtt_session *s, struct mqtt_cause *c,
+	const struct mqtt_publish *p, enum mqtt_admission a)
+{
+	const bool wanted = a == MQTT_ADMIT_NEW && !mqtt_topic_reserved(p->topic);
+	struct message *m = wanted ? begin(s, c, p) : NULL;
+	bool room = m != NULL || !wanted;
+	uint32_t node = POOL_NONE;
+
+	if (room && p->qos > 0) {
+		node = mqtt_inbound_owe(s, p, a);
+		room = node != POOL_NONE;
+	}
+	if (!room) {
+		if (m != NULL)
+			message_put(&m);
+		return wait_for_room(s, c, ERR_NO_MESSAGES) ? MQTT_ON_NOTHING : refuse(s, c, p);
+	}
+	mqtt_unpark(s, c->now_us);
+	if (!wanted)
+		note_skipped(s, node, a);
+	return expect(s, c, m, node);
 }
 
 enum mqtt_event mqtt_take_publish(struct mqtt_session *s, struct mqtt_cause *c)
 {
-	const uint32_t payload_size = c->frame->payload_size;
+	enum mqtt_admission a = MQTT_ADMIT_NEW;
 	struct mqtt_publish p;
 
 	c->err = mqtt_decode_publish(c->frame, mqtt_wire(s), &p);
 	if (c->err == ERR_NONE)
 		c->err = judge_publish(s, &p);
-	if (c->err != ERR_NONE)
+	if (c->err == ERR_NONE && p.qos > 0)
+		a = mqtt_inbound_admit(s, &p, &c->err);
+	if (a == MQTT_ADMIT_NEVER || (c->err != ERR_NONE && a != MQTT_ADMIT_REFUSED))
 		return MQTT_ON_VIOLATION;
-	if (mqtt_topic_reserved(p.topic)) {
-		counter_err(s->conf->counters, ERR_MQTT_TOPIC_RESERVED);
-		skip(s, payload_size);
+	if (a == MQTT_ADMIT_LATER) {
+		s->window_full = true;
+		c->parked = true;
 		return MQTT_ON_NOTHING;
 	}
-	const struct message_props props = mqtt_message_props(s, &p.props);
-	struct message *m = s->ops->verbs.message_begin(s->owner, p.topic, &props, payload_size);
-	if (m == NULL) {
-		if (!wait_for_room(s, c))
-			skip(s, payload_size);
-		return MQTT_ON_NOTHING;
-	}
-	mqtt_unpark(s, c->now_us);
-	m->retain = p.retain;
-	m->born_us = c->now_us;
-	if (payload_size == 0) {
-		mqtt_publish_message(s, &m);
-		return MQTT_ON_NOTHING;
-	}
-	s->incoming = m;
-	s->payload_left = payload_size;
-	return MQTT_ON_NOTHING;
+	if (s->window_full)
+		s->heard_us = c->now_us; /* the silence was ours */
+	s->window_full = false;
+	return take(s, c, &p, a);
 }
 
 /* A large payload may take longer than the keepalive: each KiB of it is a sign of life. */
@@ -140,121 +288,33 @@ static bool sign_of_life(uint32_t before, uint32_t after)
 	return after == 0 || before / HEARD_STEP_BYTES != after / HEARD_STEP_BYTES;
 }
 
+/* The rest of the payload is skipped, and the publish refused. */
+static enum mqtt_event cut_short(struct mqtt_session *s, struct mqtt_cause *c)
+{
+	if (s->incoming_node != POOL_NONE && !mqtt_is_v5(s))
+		return violate(c, ERR_MQTT_QUOTA);
+	message_put(&s->incoming);
+	s->incoming_dropped = true;
+	if (s->incoming_node != POOL_NONE)
+		mqtt_inbound_code(s, s->incoming_node, QUOTA_EXCEEDED);
+	return MQTT_ON_NOTHING;
+}
+
 enum mqtt_event mqtt_take_payload(struct mqtt_session *s, struct mqtt_cause *c)
 {
 	const uint32_t before = s->payload_left;
 
 	ASSERT(c->in.size > 0 && c->in.size <= before);
 	if (s->incoming != NULL && !message_append(s->incoming, c->in)) {
-		if (wait_for_room(s, c))
+		if (wait_for_room(s, c, ERR_NO_MESSAGES))
 			return MQTT_ON_NOTHING;
-		message_put(&s->incoming);
-		s->incoming_dropped = true;
+		if (cut_short(s, c) == MQTT_ON_VIOLATION)
+			return MQTT_ON_VIOLATION;
 	}
 	mqtt_unpark(s, c->now_us);
 	c->used = c->in.size;
 	s->payload_left -= (uint32_t)c->in.size;
 	if (sign_of_life(before, s->payload_left))
 		s->heard_us = c->now_us;
-	if (s->payload_left > 0)
-		return MQTT_ON_NOTHING;
-	s->incoming_dropped = false;
-	if (s->incoming != NULL)
-		mqtt_publish_message(s, &s->incoming);
-	return MQTT_ON_NOTHING;
-}
-
-/* With QoS 0 in both directions no identifier is in use: what starts or goes on with a handshake
- * is told so (3.5.2.1, 3.6.2.1), what would end one is counted. */
-enum mqtt_event mqtt_take_ack(struct mqtt_session *s, struct mqtt_cause *c)
-{
-	const enum mqtt_type type = c->frame->type;
-	struct writer w = mqtt_scratch(s);
-	struct mqtt_ack p;
-
-	c->err = mqtt_decode_ack(c->frame, mqtt_wire(s), &p);
-	if (c->err != ERR_NONE)
-		return MQTT_ON_VIOLATION;
-	if (s->parked_since_us == 0)
-		counter_err(s->conf->counters, ERR_MQTT_UNKNOWN_ID);
-	if (type == MQTT_PUBACK || type == MQTT_PUBCOMP)
-		return MQTT_ON_NOTHING;
-	const struct mqtt_ack answer = {.packet_id = p.packet_id, .reason = 0x92};
-	mqtt_encode_ack(
-		&w, type == MQTT_PUBREL ? MQTT_PUBCOMP : MQTT_PUBREL, mqtt_wire(s), &answer);
-	return mqtt_reply(s, c, &w);
-}
-
-/* False: its time is over (3.3.2-5). */
-static bool still_valid(const struct message *m, uint64_t now_us, uint32_t *left_s)
-{
-	const uint64_t waited_s = now_us <= m->born_us ? 0 : (now_us - m->born_us) / 1000000;
-
-	*left_s = waited_s < m->props.expiry_s ? m->props.expiry_s - (uint32_t)waited_s : 0;
-	return m->props.expiry_s == 0 || *left_s > 0;
-}
-
-static void fill_span(
-	struct mqtt_props *p, enum mqtt_property id, struct span *to, struct span from)
-{
-	if (from.size == 0)
-		return;
-	mqtt_set(p, id);
-	*to = from;
-}
-
-/* 3.3.2.3: everything that the publisher said, unaltered, and the filters' identifiers. */
-static void fill_props(struct mqtt_props *p, const struct message *m, const struct delivery *d,
-	uint32_t expiry_left_s)
-{
-	if (m->props.payload_is_utf8 != 0)
-		mqtt_set(p, MQTT_PROPERTY_PAYLOAD_FORMAT);
-	p->payload_format = m->props.payload_is_utf8;
-	if (m->props.expiry_s != 0)
-		mqtt_set(p, MQTT_PROPERTY_MESSAGE_EXPIRY);
-	p->message_expiry_s = expiry_left_s; /* 3.3.2-6 */
-	fill_span(p, MQTT_PROPERTY_CONTENT_TYPE, &p->content_type, m->props.content_type);
-	fill_span(p, MQTT_PROPERTY_RESPONSE_TOPIC, &p->response_topic, m->props.reply_to);
-	fill_span(p, MQTT_PROPERTY_CORRELATION, &p->correlation, m->props.correlation);
-	fill_span(p, MQTT_PROPERTY_USER, &p->user, m->props.user);
-	if (d->identifier_count != 0)
-		mqtt_set(p, MQTT_PROPERTY_SUBSCRIPTION_ID);
-	p->subscription_id_count = d->identifier_count;
-	memcpy(p->subscription_ids, d->identifiers, sizeof(d->identifiers));
-}
-
-static enum err forward(struct mqtt_session *s, struct mqtt_cause *c)
-{
-	struct message *m = c->message;
-	struct writer w = mqtt_scratch(s);
-	struct mqtt_publish p = {.topic = m->topic, .retain = c->delivery->retain};
-	uint32_t left_s;
-
-	if (!still_valid(m, c->now_us, &left_s))
-		return ERR_MESSAGE_EXPIRED;
-	if (mqtt_is_v5(s))
-		fill_props(&p.props, m, c->delivery, left_s);
-	mqtt_encode_publish(&w, mqtt_wire(s), &p, m->payload_size);
-	if (w.bad)
-		return ERR_FRAME_TOO_BIG;
-	const uint64_t size = (uint64_t)writer_used(&w) + m->payload_size;
-	if (s->peer_packet_max != 0 && size > s->peer_packet_max)
-		return ERR_MQTT_PEER_PACKET_MAX; /* 3.1.2-24, 3.1.2-25 */
-	if (!s->ops->send_message(s->owner, writer_span(&w), m))
-		return ERR_SEND_QUEUE_FULL;
-	return ERR_NONE;
-}
-
-enum mqtt_event mqtt_forward(struct mqtt_session *s, struct mqtt_cause *c)
-{
-	struct counters *counters = s->conf->counters;
-	const enum err e = forward(s, c);
-
-	if (e != ERR_NONE) {
-		counter_err(counters, e);
-		return MQTT_ON_NOTHING;
-	}
-	counter_add(counters, COUNTER_DELIVERIES, 1);
-	counter_add(counters, COUNTER_DELIVERY_BYTES, c->message->payload_size);
-	return MQTT_ON_NOTHING;
+	return s->payload_left == 0 ? complete(s, c) : MQTT_ON_NOTHING;
 }

@@ -67,10 +67,14 @@ static void control_plane_answers(struct reader *r)
 	const struct session_grant grant = {
 		.verdict = (enum session_verdict)(detail & 7),
 		.session_present = (detail & 8) != 0,
+		.durable = detail >> 4 & 1,
+		.kept = (detail >> 4 & 3) != 0,
 		.assigned_client_id = span_of("assigned-0001", detail >> 4),
 		.epoch = detail,
 	};
 
+	if (detail >> 6 == 1)
+		mqtt_session_on_received_id(&world.session, detail & 7);
 	if (world.session.state != MQTT_OPENING && world.session.version != 0)
 		mqtt_session_on_grant(&world.session, &grant, world.now_us);
 }
@@ -91,7 +95,7 @@ static void fabric_answers(struct reader *r)
 
 static void fabric_delivers(struct reader *r)
 {
-	const uint8_t detail = read_u8(r);
+	const uint8_t detail = read_u8(r), how = read_u8(r);
 	const struct message_props props = {
 		.content_type = span_of("t/p", detail & 1 ? 3 : 0),
 		.reply_to = span_of("reply", detail & 2 ? 5 : 0),
@@ -102,15 +106,49 @@ static void fabric_delivers(struct reader *r)
 	};
 	const struct delivery d = {.retain = detail >> 5 & 1,
 		.identifier_count = detail >> 6,
-		.identifiers = {1, 268435455, 7}};
-
-	if (world.session.state != MQTT_LIVE && world.session.state != MQTT_CLOSING)
-		return;
+		.identifiers = {1, 268435455, 7},
+		.qos = (how & 3) % 3,
+		.dup = how >> 2 & 1,
+		.retained = how >> 3 & 1,
+		.entry = how >> 4 == 15 ? UINT64_MAX : how >> 4};
 	struct message *m =
 		fake_message(&world, span_str("topic"), &props, span_of("payload", detail & 7));
+
+	m->qos = how & 1 ? 2 : d.qos;
 	world.now_us += detail & 1 ? 1000000 : 0;
-	mqtt_session_deliver(&world.session, m, &d, world.now_us);
+	const bool taken = mqtt_session_deliver(&world.session, m, &d, world.now_us);
+	ASSERT(taken || d.entry != 0 || d.retained);
 	message_put(&m);
+}
+
+/* Answers to what was asked, and to what was not. */
+static void others_answer(struct reader *r)
+{
+	const uint8_t detail = read_u8(r);
+	const uint16_t id = detail & 15;
+	const enum err e = detail & 16 ? (enum err)(read_u8(r) % ERR_COUNT) : ERR_NONE;
+
+	switch (detail >> 5) {
+	case 0:
+	case 1:
+		mqtt_session_on_published(&world.session, id, e, world.now_us);
+		break;
+	case 2:
+		mqtt_session_on_released(&world.session, id, e, world.now_us);
+		break;
+	case 3:
+		mqtt_session_on_received(&world.session, id, world.now_us);
+		break;
+	case 4:
+		if (!mqtt_session_resume(&world.session, id, world.now_us))
+			ASSERT(world.session.declined);
+		break;
+	case 5:
+		mqtt_session_on_received_id(&world.session, id);
+		break;
+	default:
+		mqtt_session_on_writable(&world.session, world.now_us);
+	}
 }
 
 static void world_changes(struct reader *r)
@@ -120,6 +158,17 @@ static void world_changes(struct reader *r)
 	world.request_refused = detail & 1;
 	world.self_subscribed = detail >> 1 & 1;
 	world.conf.keepalive_max_s = detail >> 3;
+}
+
+static void fabric_changes(struct reader *r)
+{
+	const uint8_t detail = read_u8(r);
+
+	world.publish_later = detail & 1;
+	world.release_later = detail >> 1 & 1;
+	world.nobody = detail >> 2 & 1;
+	world.self_qos = (detail >> 3 & 3) % 3;
+	world.publish_failures = detail >> 5;
 }
 
 static void time_passes(struct reader *r)
@@ -139,6 +188,12 @@ static void happen(struct reader *r)
 	uint8_t detail;
 
 	switch (op & 15) {
+	case 6:
+		others_answer(r);
+		break;
+	case 7:
+		fabric_changes(r);
+		break;
 	case 8:
 		control_plane_answers(r);
 		break;
@@ -175,16 +230,26 @@ static void happen(struct reader *r)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	/* Small, so that every one of them runs out. */
+	const struct mqtt_memory_conf pools = {.outbound = {.nodes_max = 8,
+						       .queued_max = 3,
+						       .inflight_max = 3,
+						       .counters = &world.counters},
+		.inbound_max = 20,
+		.alias_chunks_max = 6,
+		.filter_blocks_max = 1};
 	struct reader r = reader_of(span_of(data, size));
 
 	fake_open(&world);
 	world.conf.limits = (struct mqtt_limits){.packet_size_max = 2048, .control_size_max = 1536};
+	world.conf.receive_max = 4;
+	fake_resize(&world, &pools);
 	unread_size = 0;
 	while (reader_left(&r) > 0) {
 		happen(&r);
-		mqtt_session_check(&world.session);
+		fake_check(&world);
 		offer_all();
-		mqtt_session_check(&world.session);
+		fake_check(&world);
 		fake_skip_lines(&world);
 		world.token_count %= FAKE_TOKENS_MAX / 2;
 	}

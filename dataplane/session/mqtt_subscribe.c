@@ -9,7 +9,33 @@
  * Spec: MQTT 5.0 3.8 to 3.11, 4.7, 4.8; 3.1.1 likewise. Not here: matching. */
 #include "dataplane/session/mqtt_internal.h"
 
-enum { UNANSWERED = 0xff }; /* no reason code has this value */
+/* No reason code is as large; the two lowest bits are the QoS that a granted filter gets. */
+enum { UNANSWERED = 0xf0, QOS_BITS = 3 };
+
+static uint8_t *reasons_of(struct mqtt_session *s)
+{
+	if (s->pending_block == POOL_NONE)
+		return s->pending_few;
+	return (uint8_t *)pool_at(&s->conf->memory->filters, s->pending_block);
+}
+
+/* Room for the answers; false: not now. */
+static bool make_room(struct mqtt_session *s, uint32_t count)
+{
+	if (count <= MQTT_FILTERS_FEW)
+		return true;
+	s->pending_block = pool_get(&s->conf->memory->filters);
+	return s->pending_block != POOL_NONE;
+}
+
+void mqtt_drop_pending(struct mqtt_session *s)
+{
+	if (s->pending_block != POOL_NONE)
+		pool_put(&s->conf->memory->filters, s->pending_block);
+	s->pending_block = POOL_NONE;
+	s->pending_count = 0;
+	s->pending_left = 0;
+}
 
 static bool is_filter(struct span filter)
 {
@@ -51,7 +77,7 @@ static enum err judge_filter(struct span filter, bool subscribe)
 static void ask(struct mqtt_session *s, uint32_t token, const struct mqtt_filter *f, uint32_t id)
 {
 	const struct subscription_options options = {
-		.qos_max = 0,
+		.qos_max = f->qos,
 		.no_local = f->no_local,
 		.retain_as_published = f->retain_as_published,
 		.retain_handling = f->retain_handling,
@@ -68,6 +94,7 @@ static void ask(struct mqtt_session *s, uint32_t token, const struct mqtt_filter
 static void ask_all(struct mqtt_session *s, struct mqtt_subscribe p, enum mqtt_type type)
 {
 	const uint32_t serial = (uint32_t)++s->pending_serial << 16;
+	uint8_t *reasons = reasons_of(s);
 	struct mqtt_filter f;
 
 	s->pending_type = (uint8_t)type;
@@ -77,10 +104,10 @@ static void ask_all(struct mqtt_session *s, struct mqtt_subscribe p, enum mqtt_t
 	for (uint32_t i = 0; i < MQTT_FILTERS_ANSWERED_MAX && mqtt_next_filter(&p, &f); i++) {
 		const enum err e = judge_filter(f.filter, p.has_options);
 		if (e != ERR_NONE) {
-			s->pending_reasons[i] = mqtt_filter_code(s, type, e);
+			reasons[i] = mqtt_filter_code(s, type, e);
 			continue;
 		}
-		s->pending_reasons[i] = UNANSWERED;
+		reasons[i] = p.has_options ? UNANSWERED | f.qos : UNANSWERED;
 		s->pending_left++;
 		ask(s, serial | i, &f, p.props.subscription_ids[0]);
 	}
@@ -99,7 +126,7 @@ static enum mqtt_event answer(struct mqtt_session *s, struct mqtt_cause *c)
 	ASSERT(s->pending_left == 0);
 	ASSERT(2 * count + MQTT_SCRATCH_SLACK <= s->conf->scratch_size);
 	w.end -= count;
-	memcpy(w.end, s->pending_reasons, known);
+	memcpy(w.end, reasons_of(s), known);
 	memset(w.end + known, mqtt_filter_code(s, type, ERR_MQTT_FILTERS_MAX), count - known);
 	if (type == MQTT_SUBSCRIBE || mqtt_is_v5(s))
 		p.reasons = span_of(w.end, count);
@@ -107,7 +134,7 @@ static enum mqtt_event answer(struct mqtt_session *s, struct mqtt_cause *c)
 		&w, type == MQTT_SUBSCRIBE ? MQTT_SUBACK : MQTT_UNSUBACK, mqtt_wire(s), &p);
 	const enum mqtt_event next = mqtt_reply(s, c, &w);
 	if (next == MQTT_ON_NOTHING && !c->parked) {
-		s->pending_count = 0;
+		mqtt_drop_pending(s);
 		s->heard_us = c->now_us;
 	}
 	return next;
@@ -123,6 +150,11 @@ static enum mqtt_event take(
 		c->err = judge(s, p);
 	if (c->err != ERR_NONE)
 		return MQTT_ON_VIOLATION;
+	if (!make_room(s, p->filter_count)) {
+		c->err = ERR_MQTT_SERVER_BUSY;
+		return mqtt_park(s, c) ? MQTT_ON_NOTHING : MQTT_ON_VIOLATION;
+	}
+	mqtt_unpark(s, c->now_us);
 	ask_all(s, *p, c->frame->type);
 	if (s->pending_left == 0)
 		next = answer(s, c);
@@ -153,10 +185,13 @@ enum mqtt_event mqtt_take_answer(struct mqtt_session *s, struct mqtt_cause *c)
 
 	if (c->token >> 16 != s->pending_serial || at >= s->pending_count)
 		return MQTT_ON_NOTHING;
-	if (at >= MQTT_FILTERS_ANSWERED_MAX || s->pending_reasons[at] != UNANSWERED)
+	uint8_t *reason = &reasons_of(s)[at];
+	if (at >= MQTT_FILTERS_ANSWERED_MAX || *reason < UNANSWERED)
 		return MQTT_ON_NOTHING;
 	ASSERT(s->pending_left > 0);
-	s->pending_reasons[at] = mqtt_filter_code(s, (enum mqtt_type)s->pending_type, c->err);
+	const uint8_t granted = *reason & QOS_BITS;
+	*reason = c->err == ERR_NONE ? granted
+				     : mqtt_filter_code(s, (enum mqtt_type)s->pending_type, c->err);
 	s->pending_left--;
 	return s->pending_left == 0 ? answer(s, c) : MQTT_ON_NOTHING;
 }

@@ -66,7 +66,7 @@ struct session_ops {
 	void (*receive)(void *owner, uint64_t entry);
 	/* Deliveries that were declined (deliver answered false) may fit now. */
 	void (*room)(void *owner);
-	/* How the session ended, before `finish` or with the last call: the will is void; the
+	/* How the session ended, before `finish` or with the last call, once: the will is void; the
 	 * expiry is a new one. Only for kept sessions. */
 	void (*farewell)(void *owner, bool will_void, bool expiry_changed, uint32_t expiry_s);
 	struct verbs verbs;
@@ -76,6 +76,6 @@ struct session_ops {
 struct session_used {
 	size_t used; /* bytes consumed */
 	size_t need; /* > 0: call again when so many contiguous bytes are there */
-	bool parked; /* cannot go on now (waiting for a grant or for memory): stop reading until
-		      * on_grant, on_subscribed or the timer, then offer the same bytes again */
+	bool parked; /* cannot go on now (waiting for an answer or for room): stop reading until
+		      * any on_X or the timer, then offer the same bytes again */
 };

@@ -5,7 +5,7 @@
 
 enum { FLAG_RETAIN = 1, FLAG_UTF8 = 2, FLAGS = FLAG_RETAIN | FLAG_UTF8, QOS_MAX = 2 };
 
-void parcel_encode_head(struct writer *w, const struct parcel *p)
+void parcel_encode_fixed(struct writer *w, const struct parcel *p)
 {
 	ASSERT(p->qos <= QOS_MAX);
 	write_u8(w, PARCEL_VERSION);
@@ -21,6 +21,11 @@ void parcel_encode_head(struct writer *w, const struct parcel *p)
 	write_u16(w, (uint16_t)p->correlation.size);
 	write_u32(w, (uint32_t)p->user.size);
 	write_u32(w, p->payload_size);
+}
+
+void parcel_encode_head(struct writer *w, const struct parcel *p)
+{
+	parcel_encode_fixed(w, p);
 	write_bytes(w, p->topic);
 	write_bytes(w, p->content_type);
 	write_bytes(w, p->reply_to);

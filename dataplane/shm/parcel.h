@@ -33,6 +33,8 @@ struct parcel {
 /* Everything before the payload, which follows elsewhere: payload_size counts, payload is unused.
  */
 void parcel_encode_head(struct writer *w, const struct parcel *p);
+/* The first PARCEL_FIXED bytes of it: the topic and what comes with it follow elsewhere, too. */
+void parcel_encode_fixed(struct writer *w, const struct parcel *p);
 /* ERR_TRUNCATED, ERR_TRAILING_BYTES, ERR_SLOT_BAD. Sizes only: what the bytes say is judged by
  * whoever uses them. */
 MUST_USE enum err parcel_decode(struct span in, struct parcel *out);

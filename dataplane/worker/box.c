@@ -17,21 +17,30 @@ struct wanted {
 	const char *name;
 	uint32_t count;
 	uint16_t room;
+	bool stays; /* no buffer of it is ever seen by another worker */
 };
 
 static size_t list(struct box_pools *p, const struct shm_config *c, struct wanted *out)
 {
 	const struct wanted all[] = {
-		{&p->rx, "rx", c->rx_buffers, BUFFERS_ROOM},
-		{&p->headers, "hd", c->tx_buffers, HEADER_ROOM},
-		{&p->copies, "cp", c->tx_buffers, BUFFERS_ROOM},
-		{&p->held, "he", c->held_buffers, BUFFERS_ROOM},
-		{&p->segments, "ms", c->message_buffers, BUFFERS_ROOM},
-		{&p->control, "ct", CONTROL_BUFFERS, BUFFERS_ROOM},
+		{&p->rx, "rx", c->rx_buffers, BUFFERS_ROOM, false},
+		{&p->headers, "hd", c->tx_buffers, HEADER_ROOM, true},
+		{&p->copies, "cp", c->tx_buffers, BUFFERS_ROOM, false},
+		{&p->held, "he", c->held_buffers, BUFFERS_ROOM, false},
+		{&p->segments, "ms", c->message_buffers, BUFFERS_ROOM, false},
+		{&p->control, "ct", CONTROL_BUFFERS, BUFFERS_ROOM, false},
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		out[i] = all[i];
 	return ARRAY_SIZE(all);
+}
+
+/* Received frames, messages and filters go to other workers, which give the buffers back. */
+static struct rte_mempool *create(const struct wanted *w, const char *name, uint32_t workers)
+{
+	if (workers > 1 && !w->stays)
+		return buffers_create_shared(name, w->count, w->room);
+	return buffers_create(name, w->count, w->room);
 }
 
 bool box_pools_create(struct box_pools *p, uint16_t number, uint16_t worker,
@@ -44,7 +53,7 @@ bool box_pools_create(struct box_pools *p, uint16_t number, uint16_t worker,
 	for (size_t i = 0; i < n; i++) {
 		char name[24];
 		snprintf(name, sizeof(name), "sb%u.%u.%s", number, worker, wanted[i].name);
-		*wanted[i].pool = buffers_create(name, wanted[i].count, wanted[i].room);
+		*wanted[i].pool = create(&wanted[i], name, config->workers);
 		if (*wanted[i].pool == NULL) {
 			snprintf(why, why_size,
 				"no memory for %u buffers of %u bytes (pool %s, %zu MiB in all): "

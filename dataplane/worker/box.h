@@ -13,7 +13,7 @@
 struct peers;
 struct worker;
 
-/* Packet buffers of one worker. */
+/* Packet buffers of one worker; with several, others may give some of them back. */
 struct box_pools {
 	struct rte_mempool *rx;       /* filled by the NIC; never outlive a turn */
 	struct rte_mempool *headers;  /* segment headers out, with small payloads */

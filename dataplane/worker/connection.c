@@ -4,6 +4,7 @@
  * in it ends earlier when it says so or is taken over: it is closed at once and
  * its end told to the control plane, while TCP still delivers what was queued. */
 #include "dataplane/base/assert.h"
+#include "dataplane/worker/route.h"
 #include "dataplane/worker/worker_internal.h"
 
 struct span connection_client_id(const struct worker *w, const struct connection *c)
@@ -31,14 +32,25 @@ static void push_again(struct worker *w, struct connection *c)
 	w->again[(w->again_head + w->again_count++) % count] = c->id.index;
 }
 
-/* Hands the fabric's answers to the session that asked. True: there were some. */
+void connection_answer(struct worker *w, struct connection *c, uint32_t token, enum err e)
+{
+	if (w->calling == c) {
+		ASSERT(w->answer_count < WORKER_ANSWERS);
+		w->answers[w->answer_count++] = (struct answer){token, e};
+		return;
+	}
+	mqtt_session_on_subscribed(&c->session, token, e, w->now_us);
+	connection_input(w, c); /* it may have waited for this */
+}
+
+/* Hands the answers that came meanwhile to the session that asked. True: there were some. */
 static bool drain_answers(struct worker *w, struct connection *c)
 {
 	const uint32_t n = w->answer_count;
 
+	w->calling = NULL;
 	if (n == 0)
 		return false;
-	ASSERT(w->answering == c);
 	for (uint32_t i = 0; i < n && c->session_open; i++)
 		mqtt_session_on_subscribed(
 			&c->session, w->answers[i].token, w->answers[i].err, w->now_us);
@@ -57,6 +69,8 @@ enum offered {
 static enum offered show(
 	struct worker *w, struct connection *c, struct span in, struct session_used *u)
 {
+	ASSERT(w->calling == NULL);
+	w->calling = c;
 	*u = mqtt_session_input(&c->session, in, w->now_us);
 	ASSERT(u->used <= in.size);
 	tcp_recv_consume(w->tcp, c->id, u->used);
@@ -126,7 +140,7 @@ void connection_end_session(struct worker *w, struct connection *c)
 		return;
 	c->session_open = false;
 	wheel_cancel(&w->wheel, c->id.index);
-	fabric_forget(w->fabric, c->id.index);
+	route_forget(w, c);
 	mqtt_session_close(
 		&c->session, w->now_us); /* publishes the will, if there is one to publish */
 	link_closed(w, c, ERR_NONE);
@@ -181,19 +195,27 @@ void connection_on_timer(void *owner, uint32_t index, uint64_t now_us)
 	}
 	if (!c->session_open)
 		return;
+	w->calling = c;
 	mqtt_session_on_timer(&c->session, now_us);
 	drain_answers(w, c);
 	connection_input(w, c); /* it may have been parked */
 }
 
-void connection_deliver(void *owner, const struct delivery *d, struct message *m)
+bool connection_offer(
+	struct worker *w, struct connection *c, const struct delivery *d, struct message *m)
 {
-	struct worker *w = (struct worker *)owner;
-	struct connection *c = &w->connections[d->connection];
+	if (!c->session_open || c->finishing)
+		return true; /* nobody wants it any more */
+	return mqtt_session_deliver(&c->session, m, d, w->now_us);
+}
 
+void connection_published(struct worker *w, struct connection *c, uint16_t packet_id, enum err e)
+{
+	ASSERT(w->calling != c);
 	if (!c->session_open || c->finishing)
 		return;
-	mqtt_session_deliver(&c->session, m, d, w->now_us);
+	mqtt_session_on_published(&c->session, packet_id, e, w->now_us);
+	connection_input(w, c); /* it may have waited for this */
 }
 
 static void on_accepted(struct worker *w, const struct tcp_event *e)
@@ -243,8 +265,13 @@ void connection_on_event(struct worker *w, const struct tcp_event *e)
 		on_closed(w, e);
 		tcp_release(w->tcp, e->id);
 		break;
+	case TCP_EVENT_WRITABLE:
+		if (c->session_open && !c->finishing) {
+			mqtt_session_on_writable(&c->session, w->now_us);
+			connection_input(w, c);
+		}
+		break;
 	case TCP_EVENT_CONNECTED: /* we do not connect yet */
-	case TCP_EVENT_WRITABLE:  /* QoS 0 does not wait for room */
 		break;
 	}
 }

@@ -32,6 +32,17 @@ struct connection {
 	uint32_t session_expiry_s;
 	uint32_t client_id_long; /* pool index, when it does not fit inline */
 	uint64_t epoch;
+	/* What the control plane keeps of it (works.h). */
+	uint64_t kept;         /* session id; 0: nothing */
+	uint64_t delivered;    /* the highest entry of its queue that came here */
+	uint64_t declined_now; /* in this round of offers, the last that found no room; 0: none */
+	uint64_t declined_top; /* the highest that found none and has not come since; 0: none */
+	uint64_t subscribing;  /* its oldest SUBSCRIBE without an answer; 0: none */
+	uint32_t owed;         /* entries that it has yet to settle */
+	uint32_t farewell_expiry_s;
+	bool durable;             /* its subscriptions are a queue's */
+	bool farewell_void;       /* it took its leave: no will */
+	bool farewell_expiry;     /* ...with another expiry */
 	struct rte_mbuf *request; /* text of an unanswered request, for sending it again */
 	struct shm_connect asked; /* the request itself */
 	uint8_t client_id[WORKER_CLIENT_ID_INLINE];
@@ -41,7 +52,6 @@ struct connection {
 void connection_on_event(struct worker *w, const struct tcp_event *e);
 void connection_input(struct worker *w, struct connection *c);
 void connection_on_timer(void *owner, uint32_t index, uint64_t now_us);
-void connection_deliver(void *owner, const struct delivery *d, struct message *m);
 void connection_end_session(struct worker *w, struct connection *c);
 struct span connection_client_id(const struct worker *w, const struct connection *c);
 

@@ -1,6 +1,7 @@
 /* effects.c - the effects that sessions ask for, carried out (session.h). */
 #include "dataplane/base/assert.h"
 #include "dataplane/base/effect.h"
+#include "dataplane/worker/route.h"
 #include "dataplane/worker/worker_internal.h"
 
 static struct connection *connection_of(void *owner)
@@ -108,54 +109,106 @@ static bool request(void *owner, const struct session_request *r)
 	return link_request(c->worker, c, r);
 }
 
+/* By what the fabric knows a publisher: its own subscriptions are its queue's or its own. */
+static uint32_t subscriber_of(const struct connection *c)
+{
+	const struct worker *w = c->worker;
+	const uint32_t queue = c->durable ? works_replica(w, c->kept) : (uint32_t)POOL_NONE;
+
+	return queue == POOL_NONE ? c->id.index : fabric_queue(w->fabric, queue);
+}
+
 static struct message *begin(
 	void *owner, struct span topic, const struct message_props *props, uint32_t payload_size)
 {
 	struct connection *c = connection_of(owner);
-	struct message *m = message_begin(c->worker->messages, topic, props, payload_size);
+	struct worker *w = c->worker;
+	struct message *m = message_begin(w->messages, topic, props, payload_size);
 
-	if (m != NULL) {
-		m->publisher = c->id.index;
-		m->born_us = c->worker->now_us;
-	}
+	if (m == NULL)
+		return NULL;
+	m->publisher = subscriber_of(c);
+	m->origin = (struct message_origin){.session = c->durable ? c->kept : 0,
+		.index = c->id.index,
+		.generation = c->id.generation,
+		.worker = w->conf.worker};
+	m->born_us = w->now_us;
 	return m;
 }
 
 static enum published publish(
 	void *owner, struct message **m, const struct publish_order *o, bool *matched)
 {
-	(void)o;
-	*matched = fabric_publish(connection_of(owner)->worker->fabric, *m) > 0;
-	message_put(m);
-	return PUBLISHED_DONE;
-}
+	struct connection *c = connection_of(owner);
+	const struct publisher from = {.connection = c, .session = c->kept, .durable = c->durable};
 
-/* With one worker the fabric answers at once; the session hears of it when it has returned. */
-static void answer(struct connection *c, uint32_t token, enum err e)
-{
-	struct worker *w = c->worker;
-
-	ASSERT(w->answer_count < WORKER_ANSWERS);
-	ASSERT(w->answer_count == 0 || w->answering == c);
-	w->answering = c;
-	w->answers[w->answer_count++] = (struct answer){token, e};
+	return route_publish(c->worker, m, &from, o, matched);
 }
 
 static void subscribe(
 	void *owner, uint32_t token, struct span filter, const struct subscription_options *options)
 {
 	struct connection *c = connection_of(owner);
-	bool was_new;
+	struct worker *w = c->worker;
 
-	answer(c, token,
-		fabric_subscribe(c->worker->fabric, c->id.index, filter, options, &was_new));
+	if (!c->durable)
+		route_subscribe(w, c, token, filter, options);
+	else if (!works_subscribe(w, c, token, filter, options))
+		connection_answer(w, c, token, ERR_WORK_FULL);
 }
 
 static void unsubscribe(void *owner, uint32_t token, struct span filter)
 {
 	struct connection *c = connection_of(owner);
+	struct worker *w = c->worker;
 
-	answer(c, token, fabric_unsubscribe(c->worker->fabric, c->id.index, filter));
+	if (!c->durable)
+		route_unsubscribe(w, c, token, filter);
+	else if (!works_unsubscribe(w, c, token, filter))
+		connection_answer(w, c, token, ERR_WORK_FULL);
+}
+
+/* What a transient session has received it remembers itself. */
+static bool release(void *owner, uint16_t packet_id)
+{
+	struct connection *c = connection_of(owner);
+
+	if (!c->durable)
+		return true;
+	if (!works_release(c->worker, c, packet_id))
+		finish(c, ERR_WORK_FULL); /* it says so again when it is back */
+	return false;
+}
+
+static void settle(void *owner, uint64_t entry)
+{
+	struct connection *c = connection_of(owner);
+
+	works_settled(c->worker, c, entry);
+}
+
+static void receive(void *owner, uint64_t entry)
+{
+	struct connection *c = connection_of(owner);
+
+	works_received(c->worker, c, entry);
+}
+
+/* Entries of a queue that were declined come again by themselves. */
+static void room(void *owner)
+{
+	struct connection *c = connection_of(owner);
+
+	route_room(c->worker, c);
+}
+
+static void farewell(void *owner, bool will_void, bool expiry_changed, uint32_t expiry_s)
+{
+	struct connection *c = connection_of(owner);
+
+	c->farewell_void = will_void;
+	c->farewell_expiry = expiry_changed;
+	c->farewell_expiry_s = expiry_s;
 }
 
 const struct session_ops worker_session_ops = {
@@ -164,5 +217,10 @@ const struct session_ops worker_session_ops = {
 	.finish = finish,
 	.timer = set_timer,
 	.request = request,
+	.release = release,
+	.settle = settle,
+	.receive = receive,
+	.room = room,
+	.farewell = farewell,
 	.verbs = {begin, publish, subscribe, unsubscribe},
 };

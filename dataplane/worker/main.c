@@ -1,12 +1,14 @@
-/* main.c - signalbox-dataplane: attaches the shared memory, opens the NIC, runs the worker.
+/* main.c - signalbox-dataplane: attaches the shared memory, opens the NIC, starts the workers.
  *
  * Started by the launcher. What to do comes from the configuration snapshot in
- * shared memory; the command line only says where that memory is. One worker,
- * on the main thread. Not here: what a turn does (worker.c). */
+ * shared memory; the command line only says where that memory is. Each worker
+ * has a thread, an EAL core and a queue of the NIC; the main thread makes
+ * everything, waits for a signal, and ends it. Not here: the threads (thread.c), what a
+ * turn does (worker.c). */
 #include "dataplane/base/assert.h"
 #include "dataplane/shm/attach.h"
-#include "dataplane/worker/idle.h"
-#include "dataplane/worker/worker.h"
+#include "dataplane/worker/peer.h"
+#include "dataplane/worker/thread.h"
 #include "drivers/impair.h"
 #include "drivers/soft/soft.h"
 
@@ -14,6 +16,8 @@
 #include <getopt.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_launch.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,35 +27,27 @@
 
 enum {
 	CONFIG_WAIT_US = 10 * 1000 * 1000, /* for the control plane's first snapshot */
-	GOODBYE_US = 200 * 1000,           /* for clients to hear that we stop */
-	CLOCK_EVERY = 64,                  /* busy turns between looks at the configuration */
 	EXIT_CONFIG = 2,                   /* cannot work as configured */
+	CPU_LIST_BYTES = 6 * CPU_SETSIZE,
+	EAL_MIB = 64,        /* what EAL wants beside the pools */
+	EAL_WORKER_MIB = 16, /* and for each worker's queue */
 };
 
 struct process {
 	struct shm_map map;
-	struct box_conf conf;
-	struct driver *nic; /* the software NIC itself */
-	struct worker *worker;
+	uint16_t number;
+	uint32_t workers; /* as the regions were made */
+	struct shm_config config;
 	uint64_t config_sequence;
+	struct hash_key key;
+	struct peers *peers;
+	struct driver *nic;    /* the software NIC itself */
+	struct driver *driver; /* the impairing one before it */
+	struct thread_team team;
+	struct thread threads[SHM_WORKERS_MAX];
+	sigset_t signals; /* that end us */
 	bool hugepages;
 };
-
-static volatile sig_atomic_t stopping;
-
-static void on_signal(int number)
-{
-	(void)number;
-	stopping = 1;
-}
-
-static uint64_t clock_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
-}
 
 static void fail(const char *what)
 {
@@ -59,11 +55,12 @@ static void fail(const char *what)
 	exit(EXIT_CONFIG);
 }
 
-static void pause_us(long us)
+/* True: we are told to end. */
+static bool wait_signal(struct process *p, long us)
 {
 	const struct timespec t = {0, us * 1000};
 
-	nanosleep(&t, NULL);
+	return sigtimedwait(&p->signals, NULL, &t) > 0;
 }
 
 static void attach(struct process *p, const char *spec)
@@ -77,47 +74,56 @@ static void attach(struct process *p, const char *spec)
 	if (p->map.base[SHM_DP] == NULL || p->map.base[SHM_DP_COUNTERS] == NULL ||
 		p->map.view[SHM_CP] == NULL)
 		fail("--shm needs dp=FD:rw, dpc=FD:rw and cp=FD:ro");
+	p->workers = p->map.workers;
 	shm_region_start(p->map.base[SHM_DP], (uint32_t)getpid());
 	shm_region_start(p->map.base[SHM_DP_COUNTERS], (uint32_t)getpid());
-	p->conf.counters = shm_counters(p->map.base[SHM_DP_COUNTERS], 0);
-	p->conf.link = (struct box_link){p->map.base[SHM_DP], p->map.view[SHM_CP], p->map.doorbell};
-}
-
-static const struct shm_config_page *config_page(const struct process *p)
-{
-	return shm_config_page_const(p->map.view[SHM_CP]);
 }
 
 static void wait_for_config(struct process *p)
 {
-	const uint64_t patience = clock_us() + CONFIG_WAIT_US;
+	const struct shm_config_page *page = shm_config_page_const(p->map.view[SHM_CP]);
+	const uint64_t patience = thread_clock_us() + CONFIG_WAIT_US;
 
-	while (!shm_config_read(config_page(p), &p->conf.config, &p->config_sequence)) {
-		if (stopping)
+	while (!shm_config_read(page, &p->config, &p->config_sequence)) {
+		if (wait_signal(p, 1000))
 			exit(0);
-		if (clock_us() > patience)
+		if (thread_clock_us() > patience)
 			fail("the control plane has published no configuration for 10 s");
-		pause_us(1000);
 	}
+	p->config.workers = p->workers; /* the memory is made for so many */
 }
 
-/* EAL wants a core list: all we may run on, as one floating main thread. */
-static void core_list(char *out, size_t size)
+/* One EAL core for the main thread and one for each worker, all of which float over the processors
+ * that we may use: "(0-2)@(0,1)". */
+static void core_list(uint32_t workers, char *out, size_t size)
 {
-	const long n = sysconf(_SC_NPROCESSORS_ONLN);
+	cpu_set_t may;
+	size_t used = (size_t)snprintf(out, size, "(0-%u)@(", workers);
+	bool any = false;
 
-	snprintf(out, size, "0@0-%ld", n > 1 ? n - 1 : 0);
+	CPU_ZERO(&may);
+	if (sched_getaffinity(0, sizeof(may), &may) != 0)
+		CPU_SET(0, &may);
+	for (int cpu = 0; cpu < CPU_SETSIZE && used < size; cpu++) {
+		if (!CPU_ISSET(cpu, &may))
+			continue;
+		used += (size_t)snprintf(out + used, size - used, "%s%d", any ? "," : "", cpu);
+		any = true;
+	}
+	ASSERT(used + 2 <= size);
+	snprintf(out + used, size - used, ")");
 }
 
 static void start_eal(const struct process *p)
 {
-	char cores[32], megabytes[16];
+	static char cores[CPU_LIST_BYTES];
+	char megabytes[16];
 	const char *args[16];
 	int n = 0;
 
-	core_list(cores, sizeof(cores));
-	snprintf(
-		megabytes, sizeof(megabytes), "%zu", (box_pools_bytes(&p->conf.config) >> 20) + 64);
+	core_list(p->workers, cores, sizeof(cores));
+	snprintf(megabytes, sizeof(megabytes), "%zu",
+		p->workers * ((box_pools_bytes(&p->config) >> 20) + EAL_WORKER_MIB) + EAL_MIB);
 	args[n++] = "signalbox-dataplane";
 	args[n++] = "--no-pci";
 	args[n++] = "--no-telemetry";
@@ -144,115 +150,90 @@ static void start_eal(const struct process *p)
 	}
 }
 
-static struct impair_settings impair_of(const struct shm_config *c)
-{
-	return (struct impair_settings){.loss_ppm = c->impair.loss_ppm,
-		.reorder_ppm = c->impair.reorder_ppm,
-		.duplicate_ppm = c->impair.duplicate_ppm,
-		.corrupt_ppm = c->impair.corrupt_ppm,
-		.delay_us = c->impair.delay_us,
-		.jitter_us = c->impair.jitter_us,
-		.seed = c->impair.seed};
-}
-
 static void open_nic(struct process *p)
 {
-	const struct shm_config *c = &p->conf.config;
+	struct rte_mempool *rx[SHM_WORKERS_MAX], *held[SHM_WORKERS_MAX];
+	struct counters *counters[SHM_WORKERS_MAX];
+	const struct shm_config *c = &p->config;
 	char kind[sizeof(c->nic) + 1] = "", interface[sizeof(c->interface) + 1] = "", why[256];
 
+	for (uint32_t i = 0; i < p->workers; i++) {
+		rx[i] = p->threads[i].conf.pools.rx;
+		held[i] = p->threads[i].conf.pools.held;
+		counters[i] = p->threads[i].conf.counters;
+	}
 	memcpy(kind, c->nic, sizeof(c->nic));
 	memcpy(interface, c->interface, sizeof(c->interface));
 	const struct soft_conf soft = {.kind = kind,
 		.interface = interface,
-		.box = p->conf.number,
-		.queues = 1,
-		.pools = &p->conf.pools.rx,
-		.counters = &p->conf.counters};
+		.box = p->number,
+		.queues = (uint16_t)p->workers,
+		.pools = rx,
+		.counters = counters};
 	if (soft_open(&soft, &p->nic, why, sizeof(why)) != ERR_NONE)
 		fail(why);
 	/* Held frames are copies of their own: the receive pool must not wait for a delay. */
-	p->conf.driver = impair_create(p->nic, p->conf.pools.held, c->held_buffers / 2);
-	if (p->conf.driver == NULL)
+	p->driver = impair_create(p->nic, held, counters, c->held_buffers / 2);
+	if (p->driver == NULL)
 		fail("no memory for the impairing driver");
-	const struct impair_settings s = impair_of(c);
-	impair_set(p->conf.driver, &s);
 }
 
-static void seed_secrets(struct process *p)
+static void random_bytes(void *out, size_t size)
 {
-	if (getrandom(&p->conf.key, sizeof(p->conf.key), 0) != sizeof(p->conf.key) ||
-		getrandom(&p->conf.seed, sizeof(p->conf.seed), 0) != sizeof(p->conf.seed))
+	if (getrandom(out, size, 0) != (ssize_t)size)
 		fail("no random numbers from the kernel");
 }
 
-static void start_worker(struct process *p)
+/* Everything of a worker that the NIC needs before it is there. */
+static void prepare_thread(struct process *p, uint32_t worker)
 {
+	struct thread *t = &p->threads[worker];
 	char why[256];
 
-	if (!box_pools_create(&p->conf.pools, p->conf.number, 0, &p->conf.config, why, sizeof(why)))
-		fail(why);
-	open_nic(p);
-	seed_secrets(p);
-	p->worker = worker_create(&p->conf, clock_us(), why, sizeof(why));
-	if (p->worker == NULL)
-		fail(why);
-}
-
-/* Impairment may change while we run; everything else needs a restart. */
-static void refresh_config(struct process *p)
-{
-	struct shm_config c;
-	uint64_t sequence;
-
-	if (shm_load(&config_page(p)->sequence) == p->config_sequence ||
-		!shm_config_read(config_page(p), &c, &sequence))
-		return;
-	p->config_sequence = sequence;
-	const struct impair_settings s = impair_of(&c);
-	impair_set(p->conf.driver, &s);
-}
-
-static bool turn(struct process *p, uint64_t now_us)
-{
-	impair_now(p->conf.driver, now_us);
-	const bool busy = worker_turn(p->worker, now_us);
-	shm_region_beat(p->map.base[SHM_DP], now_us);
-	shm_region_beat(p->map.base[SHM_DP_COUNTERS], now_us);
-	return busy;
-}
-
-static uint64_t next_us(const struct process *p)
-{
-	const uint64_t a = worker_next_us(p->worker), b = impair_next_us(p->conf.driver);
-
-	return a < b ? a : b;
-}
-
-static void run(struct process *p)
-{
-	const struct idle_conf conf = {.spin_us = p->conf.config.idle_spin_us,
-		.wait_max_us = 10000,
-		.sleep_max_us = p->conf.config.idle_sleep_us,
-		.answer_us = 50,
-		.wakes = p->nic->facts.wakes};
-	struct idle idle = {0};
-	unsigned turns = 0;
-
-	while (!stopping) {
-		const uint64_t start = clock_us();
-		const bool busy = turn(p, start);
-		const uint64_t now = clock_us();
-		if (busy)
-			counter_add(p->conf.counters, COUNTER_WORKER_BUSY_US, now - start);
-		if (!busy || turns++ % CLOCK_EVERY == 0)
-			refresh_config(p);
-		const uint64_t wait =
-			idle_wait_us(&idle, &conf, busy, worker_waits(p->worker), now, next_us(p));
-		if (wait == 0)
-			continue;
-		counter_add(p->conf.counters, COUNTER_WORKER_SLEEPS, 1);
-		p->nic->ops->wait(p->nic, 0, wait);
+	*t = (struct thread){.team = &p->team,
+		.page = shm_config_page_const(p->map.view[SHM_CP]),
+		.config_sequence = p->config_sequence,
+		.conf = {.number = p->number,
+			.worker = (uint16_t)worker,
+			.config = p->config,
+			.counters = shm_counters(p->map.base[SHM_DP_COUNTERS], worker),
+			.peers = p->peers,
+			.key = p->key}};
+	t->conf.link = (struct box_link){p->map.base[SHM_DP], p->map.view[SHM_CP], p->map.doorbell};
+	if (worker == 0) {
+		t->beat[0] = p->map.base[SHM_DP];
+		t->beat[1] = p->map.base[SHM_DP_COUNTERS];
 	}
+	random_bytes(&t->conf.seed, sizeof(t->conf.seed));
+	if (!box_pools_create(
+		    &t->conf.pools, p->number, (uint16_t)worker, &p->config, why, sizeof(why)))
+		fail(why);
+}
+
+static void create_worker(struct process *p, uint32_t worker)
+{
+	struct thread *t = &p->threads[worker];
+	char why[256];
+
+	t->nic = p->nic;
+	t->conf.driver = p->driver;
+	thread_impair(t, &p->config);
+	t->worker = worker_create(&t->conf, thread_clock_us(), why, sizeof(why));
+	if (t->worker == NULL)
+		fail(why);
+}
+
+static void create_box(struct process *p)
+{
+	random_bytes(&p->key, sizeof(p->key));
+	p->peers = peers_create(p->workers);
+	if (p->peers == NULL)
+		fail("no memory or descriptors for the rings between workers");
+	for (uint32_t i = 0; i < p->workers; i++)
+		prepare_thread(p, i);
+	open_nic(p);
+	for (uint32_t i = 0; i < p->workers; i++)
+		create_worker(p, i);
 }
 
 /* Management sees only the counters' region: it is told there too. */
@@ -262,17 +243,25 @@ static void tell_ready(struct process *p, bool ready)
 	shm_region_ready(p->map.base[SHM_DP_COUNTERS], ready);
 }
 
+static void run(struct process *p)
+{
+	int number;
+
+	for (uint32_t i = 0; i < p->workers; i++)
+		if (rte_eal_remote_launch(thread_run, &p->threads[i], i + 1) != 0)
+			fail("a worker's thread does not start");
+	tell_ready(p, true);
+	while (sigwait(&p->signals, &number) != 0)
+		;
+	tell_ready(p, false);
+	threads_stop(&p->team, p->workers);
+	rte_eal_mp_wait_lcore();
+}
+
+/* Workers and their memory end with the process: messages may still be lent among them. */
 static void stop(struct process *p)
 {
-	const uint64_t patience = clock_us() + GOODBYE_US;
-
-	tell_ready(p, false);
-	worker_shutdown(p->worker, clock_us());
-	while (worker_connections(p->worker) > 0 && clock_us() < patience)
-		if (!turn(p, clock_us()))
-			pause_us(200);
-	worker_destroy(&p->worker);
-	p->conf.driver->ops->close(p->conf.driver);
+	p->driver->ops->close(p->driver);
 	rte_eal_cleanup();
 }
 
@@ -287,7 +276,7 @@ static void parse(struct process *p, int argc, char **argv, const char **shm)
 		if (o == 's')
 			*shm = optarg;
 		else if (o == 'n')
-			p->conf.number = (uint16_t)strtoul(optarg, NULL, 10);
+			p->number = (uint16_t)strtoul(optarg, NULL, 10);
 		else if (o == 'h')
 			p->hugepages = true;
 		else
@@ -298,21 +287,27 @@ static void parse(struct process *p, int argc, char **argv, const char **shm)
 		     "(started by signalbox-launcher)");
 }
 
+/* Blocked before there are threads: only the main one takes them. */
+static void block_signals(struct process *p)
+{
+	sigemptyset(&p->signals);
+	sigaddset(&p->signals, SIGTERM);
+	sigaddset(&p->signals, SIGINT);
+	sigprocmask(SIG_BLOCK, &p->signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
 int main(int argc, char **argv)
 {
 	static struct process p;
 	const char *shm = NULL;
-	const struct sigaction on = {.sa_handler = on_signal};
 
 	parse(&p, argc, argv, &shm);
-	sigaction(SIGTERM, &on, NULL);
-	sigaction(SIGINT, &on, NULL);
-	signal(SIGPIPE, SIG_IGN);
+	block_signals(&p);
 	attach(&p, shm);
 	wait_for_config(&p);
 	start_eal(&p);
-	start_worker(&p);
-	tell_ready(&p, true);
+	create_box(&p);
 	run(&p);
 	stop(&p);
 	return 0;

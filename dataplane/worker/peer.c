@@ -66,7 +66,7 @@ static bool open_bells(struct peers *p)
 	return good;
 }
 
-static bool take_rings(struct peers *p)
+static bool create_rings(struct peers *p)
 {
 	const size_t n = ring_count(p->workers);
 
@@ -92,7 +92,7 @@ struct peers *peers_create(uint32_t workers)
 		return NULL;
 	}
 	p->workers = workers;
-	if (!open_bells(p) || !take_rings(p))
+	if (!open_bells(p) || !create_rings(p))
 		peers_destroy(&p);
 	return p;
 }

@@ -188,7 +188,8 @@ static void *run_side(void *arg)
 	struct side *s = arg;
 
 	while (s->answered < MANY || s->got_answers < MANY) {
-		const bool busy = take(s) | give(s);
+		const bool took = take(s);
+		const bool busy = give(s) || took;
 		peers_ring(s->p, s->me);
 		if (busy || s->sent < MANY || s->answered < s->got)
 			continue;

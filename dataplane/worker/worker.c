@@ -3,11 +3,22 @@
 
 #include "dataplane/base/assert.h"
 #include "dataplane/base/effect.h"
+#include "dataplane/worker/route.h"
 
 #include <rte_mempool.h>
 #include <rte_prefetch.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+enum {
+	ALIASES_MEAN = 2,   /* topic aliases that all clients may use together, each */
+	FILTER_BLOCKS = 64, /* SUBSCRIBEs of many filters under way at once */
+};
+
+uint32_t worker_messages_max(const struct shm_config *c)
+{
+	return c->messages_max + c->outbound_max;
+}
 
 static uint16_t transmit(void *owner, struct rte_mbuf **frames, uint16_t n)
 {
@@ -68,6 +79,8 @@ static struct fabric_conf fabric_conf_of(struct worker *w)
 	const struct shm_config *c = &w->conf.config;
 
 	return (struct fabric_conf){.connections_max = c->connections_max,
+		.queues_max = c->sessions_max,
+		.workers = w->conf.peers == NULL ? 0 : peers_workers(w->conf.peers),
 		.subscriptions_max = c->subscriptions_max,
 		.match = {.filters_max = c->filters_max,
 			.filter_bytes_max = c->filter_bytes_max,
@@ -82,11 +95,34 @@ static struct messages_conf messages_conf_of(const struct worker *w)
 {
 	const struct shm_config *c = &w->conf.config;
 
-	return (struct messages_conf){.count = c->messages_max,
+	return (struct messages_conf){.count = worker_messages_max(c),
 		.large_count = 32,
 		.segments = w->conf.pools.segments,
 		.segments_reserve = c->message_buffers / 64,
 		.counters = w->counters};
+}
+
+static struct mqtt_memory_conf session_memory_of(
+	const struct shm_config *c, struct counters *counters)
+{
+	const uint32_t aliases =
+		c->topic_alias_max < ALIASES_MEAN ? c->topic_alias_max : ALIASES_MEAN;
+
+	return (struct mqtt_memory_conf){.outbound = {.nodes_max = c->outbound_max,
+						 .queued_max = c->queued_max,
+						 .inflight_max = (uint16_t)c->inflight_max,
+						 .counters = counters},
+		.inbound_max = c->connections_max + c->outbound_max,
+		.alias_chunks_max = c->connections_max * aliases,
+		.filter_blocks_max = FILTER_BLOCKS};
+}
+
+static bool create_sessions(struct worker *w)
+{
+	const struct mqtt_memory_conf conf = session_memory_of(&w->conf.config, w->counters);
+
+	w->session_memory = mqtt_memory_create(&conf);
+	return w->session_memory != NULL;
 }
 
 static void session_conf_init(struct worker *w)
@@ -99,8 +135,12 @@ static void session_conf_init(struct worker *w)
 			.connect_timeout_us = c->connect_timeout_us,
 			.grant_timeout_us = c->grant_timeout_us,
 			.park_timeout_us = c->park_timeout_us,
+			.session_expiry_max_s = c->session_expiry_max_s,
+			.receive_max = (uint16_t)c->receive_max,
+			.topic_alias_max = (uint16_t)c->topic_alias_max,
 			.keepalive_max_s = (uint16_t)c->keepalive_max_s,
 			.counters = w->counters,
+			.memory = w->session_memory,
 			.scratch = w->encode,
 			.scratch_size = WORKER_SCRATCH_BYTES};
 }
@@ -140,7 +180,8 @@ static bool create_layers(struct worker *w, uint64_t now_us)
 	w->tcp = tcp_create(&tcp, now_us);
 	w->messages = messages_create(&messages);
 	w->fabric = fabric_create(&fabric);
-	return w->tcp != NULL && w->messages != NULL && w->fabric != NULL && link_create(w);
+	return w->tcp != NULL && w->messages != NULL && w->fabric != NULL && link_create(w) &&
+	       create_sessions(w) && works_create(w) && route_create(w);
 }
 
 struct worker *worker_create(
@@ -187,14 +228,19 @@ void worker_destroy(struct worker **worker)
 	struct worker *w = *worker;
 
 	*worker = NULL;
-	if (w->fabric != NULL && w->messages != NULL && w->tcp != NULL)
+	if (w->fabric != NULL && w->messages != NULL && w->tcp != NULL && w->works != NULL &&
+		w->route != NULL)
 		close_sessions(w);
+	works_fini(w); /* it holds messages, and so does the next */
+	route_fini(w);
 	if (w->tcp != NULL)
 		tcp_destroy(&w->tcp); /* gives back what it was lent */
 	if (w->net != NULL)
 		net_destroy(&w->net);
 	if (w->fabric != NULL)
 		fabric_destroy(&w->fabric);
+	if (w->session_memory != NULL)
+		mqtt_memory_destroy(&w->session_memory);
 	if (w->messages != NULL)
 		messages_destroy(&w->messages);
 	link_fini(w);
@@ -274,6 +320,7 @@ bool worker_turn(struct worker *w, uint64_t now_us)
 	w->busy = false;
 	w->busy |= link_poll(w); /* before the NIC: two full queues cannot wait for each other */
 	w->busy |= peers_poll(w);
+	w->busy |= route_poll(w);
 	worker_run_again(w);
 	receive(w);
 	run_timers(w);
@@ -281,7 +328,7 @@ bool worker_turn(struct worker *w, uint64_t now_us)
 	worker_settle(w);
 	tcp_flush(w->tcp, now_us);
 	net_flush(w->net);
-	link_flush(w);
+	w->busy |= link_flush(w);
 	peers_flush(w);
 	publish_gauges(w);
 	counter_add(w->counters, COUNTER_WORKER_TURNS, 1);
@@ -304,7 +351,8 @@ uint64_t worker_next_us(const struct worker *w)
 
 bool worker_waits(const struct worker *w)
 {
-	return w->link.pending > 0 || w->link.farewell_count > 0 || w->link.resyncing;
+	return w->link.pending > 0 || w->link.farewell_count > 0 || w->link.resyncing ||
+	       w->link.introducing || works_open(w) || route_waits(w);
 }
 
 void worker_shutdown(struct worker *w, uint64_t now_us)
@@ -325,9 +373,11 @@ uint32_t worker_connections(const struct worker *w)
 
 size_t worker_bytes(const struct box_conf *conf)
 {
+	const struct mqtt_memory_conf sessions = session_memory_of(&conf->config, NULL);
 	const size_t n = conf->config.connections_max;
 
 	return n * (sizeof(struct connection) + sizeof(struct farewell) + 2 * sizeof(uint32_t) +
 			   sizeof(struct wheel_node) + WORKER_CLIENT_ID_MAX) +
-	       2u * WORKER_SCRATCH_BYTES;
+	       2u * WORKER_SCRATCH_BYTES + works_bytes(&conf->config) +
+	       mqtt_memory_bytes(&sessions);
 }

@@ -16,8 +16,8 @@ enum {
 	WORKER_EVENTS = 1024,          /* TCP events per turn */
 	WORKER_INPUT_BYTES = 64 << 10, /* of one connection per turn */
 	WORKER_ANSWERS = 512,          /* of the fabric, per session input */
-	WORKER_LINK_SLOTS = 64,        /* events of the control plane per turn */
 	WORKER_PEER_SLOTS = 256,       /* of each other worker per turn */
+	WORKER_LINK_SLOTS = 256,       /* events of the control plane per turn */
 	WORKER_CLIENT_ID_MAX = 256,    /* longer ones are refused (MQTT-3.1.3-5 lets us) */
 	WORKER_SCRATCH_BYTES = 160 << 10,
 	/* of an MQTT packet without PUBLISH payload */
@@ -53,15 +53,22 @@ struct worker {
 	uint8_t *encode;  /* sessions build headers here */
 	struct answer answers[WORKER_ANSWERS];
 	uint32_t answer_count;
-	struct connection *answering; /* whose answers they are */
+	struct connection *calling; /* whose session is inside a call: they are for it */
 	struct mqtt_session_conf session_conf;
+	struct mqtt_memory *session_memory;
 	struct worker_link link;
 	struct steer steer;
+	struct works *works;
+	struct route *route;
 	bool busy; /* this turn found something to do */
 };
 
 /* worker.c: takes a frame that is this worker's to handle. */
 void worker_receive(struct worker *w, struct rte_mbuf *frame);
+
+/* worker.c: messages alive at once: those that publishers and queues bring in, and those that wait
+ * for clients, which must not starve them. */
+uint32_t worker_messages_max(const struct shm_config *c);
 
 /* effects.c */
 extern const struct session_ops worker_session_ops;

@@ -9,9 +9,11 @@
 struct connection;
 struct worker;
 
-/* A CLOSED that found the ring full. At most one per connection is waiting. */
+/* A CLOSED that found the ring full, or waits for its ENDED to be said. At most one per connection
+ * is waiting. */
 struct farewell {
 	struct shm_closed body;
+	uint64_t after; /* number of that work; 0: none */
 };
 
 /* The worker's end of the link to the control plane. */
@@ -24,16 +26,21 @@ struct worker_link {
 	uint64_t generation; /* ours */
 	uint32_t pending;    /* requests without an answer */
 	uint32_t resync_at;  /* next connection to tell a new control plane about */
-	bool resyncing;
-	bool rang; /* something was pushed since the last doorbell */
+	bool resyncing;      /* it is to be greeted */
+	bool introducing;    /* greeted, and not told everything yet */
+	bool rang;           /* something was pushed since the last doorbell */
 	struct farewell *farewells;
 	uint32_t farewell_count;
 };
 
 MUST_USE bool link_create(struct worker *w); /* false: no memory */
 void link_fini(struct worker *w);
-bool link_poll(struct worker *w); /* true: something came */
-void link_flush(struct worker *w);
+bool link_poll(struct worker *w);  /* true: something came */
+bool link_flush(struct worker *w); /* true: something moved */
+/* For works: a slot, and text for the slot that is pushed next. False: no room. */
+MUST_USE bool link_push(struct worker *w, enum shm_command type, const void *body, size_t size);
+MUST_USE bool link_put(
+	struct worker *w, const struct span *parts, size_t count, struct shm_text *out);
 /* False: cannot be asked now. Answered by mqtt_session_on_grant. */
 MUST_USE bool link_request(struct worker *w, struct connection *c, const struct session_request *r);
 void link_closed(struct worker *w, struct connection *c, enum err why);

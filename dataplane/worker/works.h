@@ -9,7 +9,8 @@
  *
  * Not here: who gets a message (route.h), connections' grants (link.c). */
 #pragma once
-#include "dataplane/fabric/message.h"
+#include "dataplane/fabric/verbs.h"
+#include "dataplane/shm/config.h"
 #include "dataplane/shm/parcel.h"
 #include "dataplane/shm/slots.h"
 
@@ -40,13 +41,14 @@ struct store_order {
 
 MUST_USE bool works_create(struct worker *w); /* false: no memory */
 void works_fini(struct worker *w);
-size_t works_bytes(uint32_t outbound_max, uint32_t sessions_max);
+size_t works_bytes(const struct shm_config *c);
 
 /* Collecting the targets of one STORE; scratch of the worker, used up by works_store. */
 void works_targets_begin(struct worker *w);
 void works_target(struct worker *w, const struct store_target *t);
 uint32_t works_targets(const struct worker *w);
-/* Is there room for a STORE of that message now? Ask before fanning out. */
+/* Is there room for a STORE of that message and the targets collected so far? Ask before fanning
+ * out; what it answers holds until other work is made. */
 MUST_USE bool works_room(const struct worker *w, const struct message *m);
 /* Refs the message until the answer: route_stored(w, &order, m, err). Room was asked for. */
 void works_store(struct worker *w, struct message *m, const struct store_order *o);
@@ -58,20 +60,27 @@ MUST_USE bool works_subscribe(struct worker *w, struct connection *c, uint32_t t
 MUST_USE bool works_unsubscribe(
 	struct worker *w, struct connection *c, uint32_t token, struct span filter);
 MUST_USE bool works_release(struct worker *w, struct connection *c, uint16_t packet_id);
-/* These find room always: they settle what had found room. */
+/* These find room always: an entry is taken only with a promise of it (works_promise). */
 void works_received(struct worker *w, struct connection *c, uint64_t entry);
 void works_settled(struct worker *w, struct connection *c, uint64_t entry);
-void works_ended(struct worker *w, struct connection *c, bool will_void, bool expiry_changed,
+/* The number of that work, for works_said; 0: nobody needs to hear of it. */
+uint64_t works_ended(struct worker *w, struct connection *c, bool will_void, bool expiry_changed,
 	uint32_t expiry_s);
+bool works_said(const struct worker *w, uint64_t sequence); /* the control plane has heard it */
 
-/* Events of the control plane that are not a grant: link.c hands them over. */
+/* Events of the control plane that are not a grant: link.c hands them over, while there is room for
+ * what they are answered with. DONE and REFUSED are true whoever said them. */
+bool works_takes_events(const struct worker *w);
 void works_on_event(struct worker *w, const struct shm_slot *slot);
-/* A new control plane: says all that is open again, after link.c has said who is connected. True:
- * done. */
+/* A new control plane: nothing is said before it knows who is connected. */
+void works_rewind(struct worker *w);
+/* Says all that is open again, after link.c has said who is connected. True: done. */
 MUST_USE bool works_resync(struct worker *w);
 bool works_flush(struct worker *w);      /* writes what waits for room; true: something moved */
 bool works_open(const struct worker *w); /* answers are owed */
+bool works_loaded(const struct worker *w);
 
+void works_forget_replicas(struct worker *w); /* they will be said again, all */
 /* Replicas. The fabric's queue index of a session; POOL_NONE: not known. */
 uint32_t works_replica(const struct worker *w, uint64_t session);
 uint64_t works_replica_session(const struct worker *w, uint32_t queue);

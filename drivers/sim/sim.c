@@ -255,10 +255,11 @@ static uint16_t sim_rx(struct driver *d, uint16_t queue, struct rte_mbuf **frame
 }
 
 /* Time moves by sim_now only: there is nothing to wait for. */
-static void sim_wait(struct driver *d, uint16_t queue, uint64_t timeout_us)
+static void sim_wait(struct driver *d, uint16_t queue, int bell, uint64_t timeout_us)
 {
 	(void)d;
 	(void)queue;
+	(void)bell;
 	(void)timeout_us;
 }
 

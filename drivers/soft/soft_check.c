@@ -234,7 +234,7 @@ static bool frames_pass(void)
 	while (!seen && clock_ns(CLOCK_MONOTONIC) < give_up_ns) {
 		if (send(peer_fd, frame, sizeof(frame), 0) < 0 && errno != ENETDOWN)
 			die("send at the kernel's end", strerror(errno));
-		nic->ops->wait(nic, 0, 20000);
+		nic->ops->wait(nic, 0, -1, 20000);
 		for (uint16_t n; (n = driver_rx(nic, 0, frames, 32)) > 0; seen = true)
 			rte_pktmbuf_free_bulk(frames, n);
 	}
@@ -252,7 +252,7 @@ static void check_echo(enum form form, const char *name)
 	while (!peer_done) {
 		const uint16_t n = driver_rx(nic, 0, frames, 32);
 		if (n == 0)
-			nic->ops->wait(nic, 0, 10000);
+			nic->ops->wait(nic, 0, -1, 10000);
 		for (uint16_t i = 0; i < n; i++) {
 			if (!ours(frames[i]))
 				rte_pktmbuf_free(frames[i]);
@@ -336,7 +336,7 @@ static void check_down(const char *interface)
 	verdict("down_holds_no_frames", driver_tx(nic, 0, frames, 2) == 2);
 	const uint64_t cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	for (unsigned i = 0; i < DOWN_WAITS; i++)
-		nic->ops->wait(nic, 0, 10000);
+		nic->ops->wait(nic, 0, -1, 10000);
 	verdict("down_does_not_spin",
 		clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu < DOWN_WAITS * 1000000u);
 	interface_up(interface, true);
@@ -370,7 +370,7 @@ static void measure_wakes(void)
 			rte_pktmbuf_free(frames[i]);
 		}
 		if (n == 0)
-			nic->ops->wait(nic, 0, 100000);
+			nic->ops->wait(nic, 0, -1, 100000);
 	}
 	pthread_join(peer, NULL);
 	verdict("every_frame_wakes", seen == wakes);
@@ -392,7 +392,7 @@ static void measure_idle(uint64_t wait_us, uint64_t idle_ms)
 	while (clock_ns(CLOCK_MONOTONIC) - begin < idle_ms * 1000000) {
 		const uint16_t n = driver_rx(nic, 0, frames, 32);
 		rte_pktmbuf_free_bulk(frames, n);
-		nic->ops->wait(nic, 0, wait_us);
+		nic->ops->wait(nic, 0, -1, wait_us);
 		turns++;
 	}
 	const uint64_t wall = clock_ns(CLOCK_MONOTONIC) - begin;

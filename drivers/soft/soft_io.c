@@ -188,18 +188,21 @@ static struct timespec timespec_of(uint64_t us)
 	return (struct timespec){(time_t)(us / 1000000), (long)(us % 1000000) * 1000};
 }
 
-static void rest(uint64_t us)
+/* No frame can wake it; the bell still can. Early is allowed. */
+static void rest(int bell, uint64_t us)
 {
 	const struct timespec time = timespec_of(us);
+	struct pollfd poll_fd = {.fd = bell, .events = POLLIN};
 
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL); /* early is allowed */
+	(void)ppoll(&poll_fd, 1, &time, NULL);
 }
 
-static void soft_wait(struct driver *d, uint16_t queue, uint64_t timeout_us)
+static void soft_wait(struct driver *d, uint16_t queue, int bell, uint64_t timeout_us)
 {
 	struct soft *s = (struct soft *)d;
 	struct soft_queue *q = &s->queue[queue];
-	struct pollfd poll_fd = {.fd = q->wake_fd, .events = POLLIN};
+	struct pollfd fds[] = {
+		{.fd = q->wake_fd, .events = POLLIN}, {.fd = bell, .events = POLLIN}};
 
 	if (timeout_us > wait_us_max)
 		timeout_us = wait_us_max;
@@ -209,17 +212,19 @@ static void soft_wait(struct driver *d, uint16_t queue, uint64_t timeout_us)
 	if (rte_mempool_avail_count(q->pool) == 0 && timeout_us > STARVED_US)
 		timeout_us = STARVED_US;
 	if (q->wake_fd < 0 || rte_mempool_avail_count(q->pool) == 0) {
-		rest(timeout_us);
+		rest(bell, timeout_us);
 		return;
 	}
 	const struct timespec time = timespec_of(timeout_us);
-	if (ppoll(&poll_fd, 1, &time, NULL) <= 0 || (poll_fd.revents & POLLIN) != 0)
+	if (ppoll(fds, ARRAY_SIZE(fds), &time, NULL) <= 0)
+		return;
+	if (fds[0].revents == 0 || (fds[0].revents & POLLIN) != 0)
 		return;
 	/* The device is down or gone: the error is level-triggered, so do not spin on it. */
 	int error;
 	socklen_t size = sizeof(error);
 	(void)getsockopt(q->wake_fd, SOL_SOCKET, SO_ERROR, &error, &size);
-	rest(timeout_us > STARVED_US ? STARVED_US : timeout_us);
+	rest(bell, timeout_us > STARVED_US ? STARVED_US : timeout_us);
 }
 
 const struct driver_ops soft_ops = {

@@ -64,6 +64,11 @@ static bool run(struct world *w, enum process p, bool (*code)(struct world *w, u
 	return survived;
 }
 
+static struct sessions_now now_of(const struct world *w)
+{
+	return (struct sessions_now){w->now_us, w->wall_ms + w->now_us / 1000};
+}
+
 static bool create_controlplane(struct world *w, unsigned unused)
 {
 	uint64_t s = w->seed ^ 0xc0de;
@@ -73,11 +78,11 @@ static bool create_controlplane(struct world *w, unsigned unused)
 		.workers = w->config.workers,
 		.pid = 2,
 		.key = {rng_mix(&s), rng_mix(&s)},
-		.config = &w->config};
+		.config = &w->config,
+		.store = w->lent};
 
 	(void)unused;
-	w->plane = controlplane_create(&conf, w->now_us);
-	return w->plane != NULL;
+	return controlplane_create(&conf, now_of(w), &w->plane) == ERR_NONE;
 }
 
 static void start_controlplane(struct world *w)
@@ -183,8 +188,11 @@ bool world_alive(const struct world *w, enum world_victim v)
 
 static bool turn_controlplane(struct world *w, unsigned unused)
 {
+	bool worked;
+
 	(void)unused;
-	return controlplane_turn(w->plane, w->now_us);
+	w->failed = controlplane_turn(w->plane, now_of(w), &worked) != ERR_NONE;
+	return worked;
 }
 
 bool world_turn_controlplane(struct world *w, unsigned unused)
@@ -194,6 +202,8 @@ bool world_turn_controlplane(struct world *w, unsigned unused)
 	if (w->plane == NULL || w->paused[0])
 		return false;
 	run(w, PROCESS_CONTROLPLANE, turn_controlplane, unused, &busy);
+	if (w->plane != NULL && w->failed)
+		world_kill(w, WORLD_CONTROLPLANE); /* its store is dead: it ends itself */
 	return busy;
 }
 
@@ -217,7 +227,7 @@ uint64_t world_planes_next_us(const struct world *w)
 	uint64_t t = UINT64_MAX;
 
 	if (w->plane != NULL && !w->paused[0])
-		t = controlplane_next_us(w->plane, w->now_us);
+		t = controlplane_next_us(w->plane, now_of(w));
 	for (uint32_t i = 0; i < w->config.workers; i++)
 		if (w->worker[i] != NULL && !w->paused[1])
 			t = RTE_MIN(t, worker_next_us(w->worker[i]));

@@ -176,16 +176,34 @@ static void fake_timer(void *owner, uint64_t deadline_us)
 	f->timer_calls++;
 }
 
+static void say_will(char *to, size_t size, const struct session_request *r)
+{
+	const struct message *m = r->will;
+
+	if (m == NULL)
+		return;
+	ASSERT(message_whole(m));
+	const size_t n = (size_t)snprintf(to, size, " will=%.*s q%u%s", (int)m->topic.size,
+		(const char *)m->topic.at, m->qos, m->retain ? " retain" : "");
+	if (r->will_delay_s != 0 && n < size)
+		snprintf(to + n, size - n, " delay=%u", r->will_delay_s);
+}
+
 static bool fake_request(void *owner, const struct session_request *r)
 {
 	struct fake *f = world_of(owner);
 
-	say(f, "request id=%.*s%s%.*s%s%.*s v%u %s expiry=%u keepalive=%u", (int)r->client_id.size,
-		(const char *)r->client_id.at, r->has_username ? " user=" : "",
-		(int)r->username.size, (const char *)r->username.at,
-		r->has_password ? " pass=" : "", (int)r->password.size,
-		(const char *)r->password.at, r->version, r->clean_start ? "clean" : "resume",
-		r->session_expiry_s, r->keepalive_s);
+	char more[256] = "";
+
+	if (r->receive_max != UINT16_MAX)
+		snprintf(more, sizeof(more), " rmax=%u", r->receive_max);
+	say_will(more + strlen(more), sizeof(more) - strlen(more), r);
+	say(f, "request id=%.*s%s%.*s%s%.*s v%u %s expiry=%u keepalive=%u%s",
+		(int)r->client_id.size, (const char *)r->client_id.at,
+		r->has_username ? " user=" : "", (int)r->username.size,
+		(const char *)r->username.at, r->has_password ? " pass=" : "",
+		(int)r->password.size, (const char *)r->password.at, r->version,
+		r->clean_start ? "clean" : "resume", r->session_expiry_s, r->keepalive_s, more);
 	return !f->request_refused;
 }
 
@@ -201,7 +219,7 @@ static struct message *fake_begin(
 	return begin(f, topic, props, payload_size);
 }
 
-static void say_message(struct fake *f, const struct message *m)
+static void say_message(struct fake *f, const struct message *m, const struct publish_order *o)
 {
 	const struct message_props *p = &m->props;
 	const struct span payload = payload_of(m);
@@ -215,6 +233,12 @@ static void say_message(struct fake *f, const struct message *m)
 		n += (size_t)snprintf(line + n, sizeof(line) - n, "... %zu", payload.size);
 	n += (size_t)snprintf(line + n, sizeof(line) - n, "%s%s", m->retain ? " retain" : "",
 		p->payload_is_utf8 ? " utf8" : "");
+	if (m->qos != 0)
+		n += (size_t)snprintf(line + n, sizeof(line) - n, " q%u", m->qos);
+	if (o->qos != 0) {
+		ASSERT(o->qos == m->qos && o->packet_id != 0);
+		n += (size_t)snprintf(line + n, sizeof(line) - n, " id=%u", o->packet_id);
+	}
 	if (p->expiry_s != 0)
 		n += (size_t)snprintf(line + n, sizeof(line) - n, " expiry=%u", p->expiry_s);
 	if (m->born_us > f->now_us || f->now_us - m->born_us >= 60000000)
@@ -243,16 +267,57 @@ static enum published fake_publish(
 	void *owner, struct message **m, const struct publish_order *o, bool *matched)
 {
 	struct fake *f = world_of(owner);
-	const struct delivery self = {.retain = false};
+	const struct delivery self = {.qos = f->self_qos};
 
-	(void)o;
 	ASSERT((*m)->payload_have == (*m)->payload_size);
-	say_message(f, *m);
-	*matched = f->self_subscribed;
+	if (f->publish_failures > 0) {
+		f->publish_failures--;
+		return PUBLISHED_NO_ROOM;
+	}
+	say_message(f, *m, o);
+	*matched = !f->nobody;
 	if (f->self_subscribed)
-		mqtt_session_deliver(&f->session, *m, &self, f->now_us);
+		ASSERT(mqtt_session_deliver(&f->session, *m, &self, f->now_us));
 	message_put(m);
-	return PUBLISHED_DONE;
+	return f->publish_later ? PUBLISHED_LATER : PUBLISHED_DONE;
+}
+
+static bool fake_release(void *owner, uint16_t packet_id)
+{
+	struct fake *f = world_of(owner);
+
+	say(f, "release %u", packet_id);
+	return !f->release_later;
+}
+
+static void fake_settle(void *owner, uint64_t entry)
+{
+	ASSERT(entry != 0);
+	say(world_of(owner), "settle %llu", (unsigned long long)entry);
+}
+
+static void fake_receive(void *owner, uint64_t entry)
+{
+	ASSERT(entry != 0);
+	say(world_of(owner), "receive %llu", (unsigned long long)entry);
+}
+
+static void fake_room(void *owner)
+{
+	say(world_of(owner), "takes more");
+}
+
+static void fake_farewell(void *owner, bool will_void, bool expiry_changed, uint32_t expiry_s)
+{
+	struct fake *f = world_of(owner);
+	char expiry[24] = "";
+
+	ASSERT(!f->farewell_said);
+	ASSERT(f->finished == 0);
+	f->farewell_said = true;
+	if (expiry_changed)
+		snprintf(expiry, sizeof(expiry), " expiry=%u", expiry_s);
+	say(f, "farewell%s%s", will_void ? " void" : "", expiry);
 }
 
 static void note_token(struct fake *f, uint32_t token)
@@ -265,15 +330,16 @@ static void fake_subscribe(
 	void *owner, uint32_t token, struct span filter, const struct subscription_options *o)
 {
 	struct fake *f = world_of(owner);
-	char id[24] = "", handling[8] = "";
+	char id[24] = "", handling[8] = "", qos[8] = "";
 
 	note_token(f, token);
 	if (o->identifier != 0)
 		snprintf(id, sizeof(id), " id=%u", o->identifier);
 	if (o->retain_handling != 0)
 		snprintf(handling, sizeof(handling), " rh=%u", o->retain_handling);
-	ASSERT(o->qos_max == 0);
-	say(f, "subscribe %.*s%s%s%s%s", (int)filter.size, (const char *)filter.at,
+	if (o->qos_max != 0)
+		snprintf(qos, sizeof(qos), " q%u", o->qos_max);
+	say(f, "subscribe %.*s%s%s%s%s%s", (int)filter.size, (const char *)filter.at, qos,
 		o->no_local ? " nl" : "", o->retain_as_published ? " rap" : "", handling, id);
 }
 
@@ -287,6 +353,13 @@ static void fake_unsubscribe(void *owner, uint32_t token, struct span filter)
 
 /* Life */
 
+static void open_session(struct fake *f)
+{
+	f->conf.memory = mqtt_memory_create(&f->pools);
+	ASSERT(f->conf.memory != NULL);
+	mqtt_session_open(&f->session, &f->ops, f, &f->conf, f->now_us);
+}
+
 void fake_open(struct fake *f)
 {
 	memset(f, 0, offsetof(struct fake, lines));
@@ -297,6 +370,11 @@ void fake_open(struct fake *f)
 		.finish = fake_finish,
 		.timer = fake_timer,
 		.request = fake_request,
+		.release = fake_release,
+		.settle = fake_settle,
+		.receive = fake_receive,
+		.room = fake_room,
+		.farewell = fake_farewell,
 		.verbs = {.message_begin = fake_begin,
 			.publish = fake_publish,
 			.subscribe = fake_subscribe,
@@ -306,11 +384,36 @@ void fake_open(struct fake *f)
 		.connect_timeout_us = 5000000,
 		.grant_timeout_us = 2000000,
 		.park_timeout_us = 100000,
+		.session_expiry_max_s = UINT32_MAX,
+		.receive_max = 10,
+		.topic_alias_max = 4,
 		.counters = &f->counters,
 		.scratch = f->scratch,
 		.scratch_size = sizeof(f->scratch),
 	};
-	mqtt_session_open(&f->session, &f->ops, f, &f->conf, f->now_us);
+	f->pools = (struct mqtt_memory_conf){.outbound = {.nodes_max = 64,
+						     .queued_max = 4,
+						     .inflight_max = 3,
+						     .counters = &f->counters},
+		.inbound_max = 256,
+		.alias_chunks_max = 64,
+		.filter_blocks_max = 2};
+	open_session(f);
+}
+
+void fake_resize(struct fake *f, const struct mqtt_memory_conf *pools)
+{
+	ASSERT(f->session.state == MQTT_OPENING);
+	mqtt_memory_destroy(&f->conf.memory);
+	f->pools = *pools;
+	open_session(f);
+}
+
+void fake_check(const struct fake *f)
+{
+	mqtt_session_check(&f->session);
+	mqtt_inbound_check(&f->session);
+	outbound_check(&f->session.out);
 }
 
 const char *fake_next_line(struct fake *f)
@@ -349,6 +452,9 @@ void fake_close(struct fake *f)
 		mqtt_session_close(&f->session, f->now_us);
 	ASSERT(f->session.state == MQTT_CLOSED);
 	ASSERT(f->deadline_us == 0);
+	mqtt_memory_destroy(&f->conf.memory); /* asserts that nothing is in use */
+	ASSERT(counter_get(&f->counters, COUNTER_INFLIGHT) == 0);
+	ASSERT(counter_get(&f->counters, COUNTER_QUEUED) == 0);
 	ASSERT(f->messages_alive == 0);
 	ASSERT(counter_get(&f->counters, COUNTER_SESSIONS) == 0);
 }

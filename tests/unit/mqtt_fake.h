@@ -2,12 +2,12 @@
  * down.
  *
  * Effects are lines of text, oldest first: "out 20020000", "request id=c ...",
- * "publish topic a =hello", "subscribe a/b", "finish MQTT_KEEPALIVE". Messages
+ * "publish topic a =hello", "subscribe a/b", "settle 7", "finish MQTT_KEEPALIVE". Messages
  * are real structs of the fabric with a store of their own that counts who is
  * alive and fails on demand. One world at a time. Not here: scripts of
  * conversations (mqtt_talk.h). */
 #pragma once
-#include "dataplane/session/mqtt_internal.h"
+#include "dataplane/session/mqtt_messages.h"
 
 enum {
 	FAKE_LINES_MAX = 512,
@@ -33,9 +33,16 @@ struct fake {
 	uint32_t messages_alive; /* not put yet */
 	uint32_t begin_failures; /* so many of the next message_begin fail */
 	uint32_t append_failures;
+	uint32_t publish_failures; /* so many of the next publishes find no room */
+	struct mqtt_memory_conf pools;
 	size_t send_room;     /* bytes that the send queue takes */
+	uint8_t self_qos;     /* of its own subscription */
 	bool request_refused; /* ops->request answers false */
 	bool self_subscribed; /* publish delivers to the session itself */
+	bool nobody;          /* no publish matches a subscription */
+	bool publish_later;   /* publish answers LATER */
+	bool release_later;   /* release answers false */
+	bool farewell_said;
 	/* From here on nothing is cleared when the world is opened. */
 	char lines[FAKE_LINES_MAX][FAKE_LINE_SIZE];
 	uint8_t scratch[FAKE_SCRATCH_SIZE];
@@ -43,6 +50,10 @@ struct fake {
 
 /* Clears the world and opens its session. */
 void fake_open(struct fake *f);
+/* Opens it anew with other pools; nothing may have happened yet. */
+void fake_resize(struct fake *f, const struct mqtt_memory_conf *pools);
+/* The session's lists are in order. */
+void fake_check(const struct fake *f);
 /* The next line that was not looked at; NULL: none. */
 const char *fake_next_line(struct fake *f);
 void fake_skip_lines(struct fake *f);

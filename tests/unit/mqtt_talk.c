@@ -18,6 +18,7 @@ struct talk {
 	enum cut cut;
 	uint8_t unread[BYTES_MAX]; /* what the session has not taken yet */
 	size_t unread_size;
+	unsigned declined; /* deliveries, and not yet expected */
 	bool failed;
 };
 
@@ -191,6 +192,8 @@ static void step_grant(struct talk *t, const char *rest)
 
 	word_value(rest, "id=", &g.assigned_client_id);
 	g.session_present = strstr(rest, "present") != NULL;
+	g.durable = strstr(rest, "durable") != NULL;
+	g.kept = g.durable || strstr(rest, "kept") != NULL;
 	mqtt_session_on_grant(&t->world->session, &g, t->world->now_us);
 	feed(t);
 }
@@ -219,11 +222,48 @@ static void step_answer(struct talk *t, const char *rest)
 	feed(t);
 }
 
+static uint16_t number_and_err(const char *line, enum err *e)
+{
+	char *name;
+	const unsigned long n = strtoul(line, &name, 10);
+
+	*e = *name == 0 ? ERR_NONE : err_by_name(name + 1);
+	return (uint16_t)n;
+}
+
+/* Whether a delivery was taken must be expected like an effect, when it was not. */
+static void note_answer(struct talk *t, bool taken)
+{
+	if (!taken)
+		t->declined++;
+}
+
+static bool has_last_word(const char *line, const char *word)
+{
+	const size_t size = strlen(line), word_size = strlen(word);
+
+	return size >= word_size && strcmp(line + size - word_size, word) == 0;
+}
+
+/* The message's own QoS, where it differs from the subscription's. */
+static uint8_t publisher_qos(const char *line, uint8_t otherwise)
+{
+	struct span value;
+
+	return word_value(line, " from=", &value) ? (uint8_t)word_number(line, " from=")
+						  : otherwise;
+}
+
 static void step_deliver(struct talk *t, const char *rest)
 {
 	struct fake *f = t->world;
 	struct message_props props = {0};
-	struct delivery d = {.retain = strstr(rest, " retain") != NULL};
+	struct delivery d = {
+		.retain = strstr(rest, " retain ") != NULL || has_last_word(rest, " retain"),
+		.retained = strstr(rest, " retained") != NULL,
+		.dup = strstr(rest, " dup") != NULL,
+		.entry = word_number(rest, " entry="),
+		.qos = (uint8_t)word_number(rest, " qos=")};
 	struct span topic = span_of(rest, strcspn(rest, " ")), payload = {0};
 	static uint8_t user[64];
 	struct writer w = writer_of(user, sizeof(user));
@@ -242,8 +282,51 @@ static void step_deliver(struct talk *t, const char *rest)
 	d.identifier_count = d.identifiers[0] != 0;
 	struct message *m = fake_message(f, topic, &props, payload);
 	m->born_us -= 1000000ull * word_number(rest, " age=");
-	mqtt_session_deliver(&f->session, m, &d, f->now_us);
+	m->qos = publisher_qos(rest, d.qos);
+	note_answer(t, mqtt_session_deliver(&f->session, m, &d, f->now_us));
 	message_put(&m);
+}
+
+static void step_resume(struct talk *t, const char *rest)
+{
+	struct fake *f = t->world;
+
+	note_answer(t, mqtt_session_resume(&f->session, strtoull(rest, NULL, 10), f->now_us));
+}
+
+static void step_published(struct talk *t, const char *rest)
+{
+	enum err e;
+	const uint16_t id = number_and_err(rest, &e);
+
+	mqtt_session_on_published(&t->world->session, id, e, t->world->now_us);
+	feed(t);
+}
+
+static void step_released(struct talk *t, const char *rest)
+{
+	enum err e;
+	const uint16_t id = number_and_err(rest, &e);
+
+	mqtt_session_on_released(&t->world->session, id, e, t->world->now_us);
+	feed(t);
+}
+
+static void step_received(struct talk *t, const char *rest)
+{
+	mqtt_session_on_received(&t->world->session, strtoull(rest, NULL, 10), t->world->now_us);
+}
+
+static void step_received_id(struct talk *t, const char *rest)
+{
+	mqtt_session_on_received_id(&t->world->session, (uint16_t)strtoul(rest, NULL, 10));
+}
+
+static void step_writable(struct talk *t, const char *rest)
+{
+	(void)rest;
+	mqtt_session_on_writable(&t->world->session, t->world->now_us);
+	feed(t);
 }
 
 static void step_wait(struct talk *t, const char *rest)
@@ -312,8 +395,68 @@ static void step_norequest(struct talk *t, const char *rest)
 
 static void step_self(struct talk *t, const char *rest)
 {
-	(void)rest;
 	t->world->self_subscribed = true;
+	t->world->self_qos = (uint8_t)strtoul(rest, NULL, 10);
+}
+
+static void step_nobody(struct talk *t, const char *rest)
+{
+	(void)rest;
+	t->world->nobody = true;
+}
+
+static void step_later(struct talk *t, const char *rest)
+{
+	t->world->publish_later = strcmp(rest, "off") != 0;
+	t->world->release_later = t->world->publish_later;
+}
+
+static void step_nopublish(struct talk *t, const char *rest)
+{
+	t->world->publish_failures = (uint32_t)strtoul(rest, NULL, 10);
+}
+
+static void set_number(const char *line, const char *key, uint32_t *to)
+{
+	struct span value;
+
+	if (word_value(line, key, &value))
+		*to = (uint32_t)strtoul((const char *)value.at, NULL, 10);
+}
+
+static void step_pools(struct talk *t, const char *rest)
+{
+	struct mqtt_memory_conf c = t->world->pools;
+	uint32_t inflight = c.outbound.inflight_max;
+
+	set_number(rest, "nodes=", &c.outbound.nodes_max);
+	set_number(rest, "queued=", &c.outbound.queued_max);
+	set_number(rest, "inflight=", &inflight);
+	set_number(rest, "inbound=", &c.inbound_max);
+	set_number(rest, "chunks=", &c.alias_chunks_max);
+	set_number(rest, "filters=", &c.filter_blocks_max);
+	c.outbound.inflight_max = (uint16_t)inflight;
+	fake_resize(t->world, &c);
+}
+
+static void step_limits(struct talk *t, const char *rest)
+{
+	struct mqtt_session_conf *c = &t->world->conf;
+	uint32_t receive_max = c->receive_max, aliases = c->topic_alias_max;
+
+	set_number(rest, "receive=", &receive_max);
+	set_number(rest, "aliases=", &aliases);
+	set_number(rest, "expiry=", &c->session_expiry_max_s);
+	c->receive_max = (uint16_t)receive_max;
+	c->topic_alias_max = (uint16_t)aliases;
+}
+
+static void step_declined(struct talk *t, const char *rest)
+{
+	(void)rest;
+	if (t->declined == 0)
+		fail(t, "answer to a delivery", "declined", "taken");
+	t->declined = 0;
 }
 
 static void step_keepalive_max(struct talk *t, const char *rest)
@@ -330,6 +473,14 @@ static void step_state(struct talk *t, const char *rest)
 		fail(t, "state", rest, names[t->world->session.state]);
 }
 
+static uint64_t counted(const struct fake *f, const char *name)
+{
+	for (unsigned id = 0; id < COUNTER_NAMED; id++)
+		if (strcmp(counter_name(id), name) == 0)
+			return counter_get(&f->counters, (enum counter)id);
+	return fake_errors(f, err_by_name(name));
+}
+
 static void step_count(struct talk *t, const char *rest)
 {
 	char name[64], got[32];
@@ -337,7 +488,7 @@ static void step_count(struct talk *t, const char *rest)
 
 	if (sscanf(rest, "%63s %lu", name, &wanted) != 2)
 		abort();
-	const uint64_t count = fake_errors(t->world, err_by_name(name));
+	const uint64_t count = counted(t->world, name);
 	snprintf(got, sizeof(got), "%llu", (unsigned long long)count);
 	if (count != wanted)
 		fail(t, "count", rest, got);
@@ -373,7 +524,12 @@ static void step(struct talk *t, const char *line)
 		{"revoke", step_revoke}, {"wait", step_wait}, {"close", step_close},
 		{"room", step_room}, {"nobegin", step_nobegin}, {"noappend", step_noappend},
 		{"norequest", step_norequest}, {"self", step_self}, {"skip", step_skip},
-		{"keepalivemax", step_keepalive_max}, {"state", step_state}, {"count", step_count}};
+		{"keepalivemax", step_keepalive_max}, {"state", step_state}, {"count", step_count},
+		{"resume", step_resume}, {"published", step_published}, {"released", step_released},
+		{"received", step_received}, {"receivedid", step_received_id},
+		{"writable", step_writable}, {"nobody", step_nobody}, {"later", step_later},
+		{"nopublish", step_nopublish}, {"pools", step_pools}, {"limits", step_limits},
+		{"declined", step_declined}};
 	const size_t size = strcspn(line, " ");
 
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
@@ -401,7 +557,11 @@ static bool hold(const char *name, const char *script, enum cut cut)
 		script += size + (script[size] == '\n');
 		t.line++;
 		step(&t, line);
+		if (world.session.state != MQTT_CLOSED)
+			fake_check(&world);
 	}
+	if (t.declined != 0 && !t.failed)
+		fail(&t, "at the end", "all deliveries taken", "declined");
 	const char *more = fake_next_line(&world);
 	if (more != NULL && !t.failed)
 		fail(&t, "at the end", "nothing", more);

@@ -1,0 +1,31 @@
+/* thread.h - the thread of one worker: its turns, its waits, its goodbye.
+ *
+ * Everything that only this worker's queue needs is done here, too: what has
+ * become due in the impairing driver, and new settings of it. Not here: making
+ * and starting workers (main.c), what a turn does (worker.c). */
+#pragma once
+#include "dataplane/shm/config.h"
+#include "dataplane/worker/worker.h"
+
+/* What the threads of a box tell each other. */
+struct thread_team {
+	uint32_t stopping; /* 1: all say goodbye */
+	uint32_t leaving;  /* workers whose clients have not all gone yet */
+};
+
+struct thread {
+	struct thread_team *team;
+	struct box_conf conf; /* its driver is the impairing one */
+	struct worker *worker;
+	struct driver *nic; /* below that */
+	const struct shm_config_page *page;
+	uint64_t config_sequence;
+	void *beat[2]; /* regions whose heartbeat is this thread's: of worker 0; else NULL */
+};
+
+uint64_t thread_clock_us(void);
+void thread_impair(struct thread *t, const struct shm_config *c);
+/* Turns until the team stops and all clients are gone, or have been waited for long enough. The
+ * argument is a struct thread; the answer is 0: it is an EAL launch function. */
+int thread_run(void *thread);
+void threads_stop(struct thread_team *team, uint32_t workers);
