@@ -1,6 +1,7 @@
 /* ring_rx.c - the consumer's side, and the only file of it that touches shared slots. See ring.h.
  *
  * The producer may be hostile and may write at any moment: each word is read once. */
+#include "dataplane/base/effect.h"
 #include "dataplane/shm/ring.h"
 
 enum { SLOT_WORDS = SHM_SLOT_BYTES / sizeof(uint64_t), RING_MASK = SHM_RING_SLOTS - 1 };
@@ -52,6 +53,7 @@ void shm_rx_done(struct shm_rx *rx)
 {
 	rx->next++;
 	shm_store(rx->consumer, rx->next);
+	effect_point(EFFECT_SLOT_TAKEN, 0);
 }
 
 bool shm_rx_pending(const struct shm_rx *rx)

@@ -1,5 +1,6 @@
 /* ring_tx.c - the producer's side, and the only file of it that touches shared slots. See ring.h.
  */
+#include "dataplane/base/effect.h"
 #include "dataplane/shm/ring.h"
 
 enum { RING_MASK = SHM_RING_SLOTS - 1 };
@@ -43,6 +44,7 @@ bool shm_tx_push(struct shm_tx *tx, uint8_t type, const void *body, size_t size)
 	__atomic_store_n(&slot->type, type, __ATOMIC_RELEASE);
 	tx->next++;
 	shm_store(tx->producer, tx->next);
+	effect_point(EFFECT_SLOT, type);
 	return true;
 }
 

@@ -1,5 +1,6 @@
 /* effects.c - the effects that sessions ask for, carried out (session.h). */
 #include "dataplane/base/assert.h"
+#include "dataplane/base/effect.h"
 #include "dataplane/worker/route.h"
 #include "dataplane/worker/worker_internal.h"
 
@@ -14,7 +15,9 @@ static bool send_bytes(void *owner, struct span bytes)
 
 	if (!c->open)
 		return false;
-	return tcp_send(c->worker->tcp, c->id, bytes);
+	const bool queued = tcp_send(c->worker->tcp, c->id, bytes);
+	effect_point(EFFECT_REPLY, 0);
+	return queued;
 }
 
 /* A message lends its payload to TCP: the lender lies in the message itself. */

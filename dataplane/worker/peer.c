@@ -7,6 +7,7 @@
 #include "dataplane/worker/peer.h"
 
 #include "dataplane/base/assert.h"
+#include "dataplane/base/effect.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -146,6 +147,7 @@ bool peer_push(struct peers *p, uint32_t from, uint32_t to, const struct peer_sl
 	at->from = (uint16_t)from;
 	r->producer.pushed = true;
 	__atomic_store_n(&r->producer.at, r->producer.at + 1, __ATOMIC_RELEASE);
+	effect_point(EFFECT_PEER_SLOT, slot->kind);
 	return true;
 }
 

@@ -2,6 +2,7 @@
 #include "dataplane/worker/worker_internal.h"
 
 #include "dataplane/base/assert.h"
+#include "dataplane/base/effect.h"
 #include "dataplane/worker/route.h"
 
 #include <rte_mempool.h>
@@ -23,7 +24,9 @@ static uint16_t transmit(void *owner, struct rte_mbuf **frames, uint16_t n)
 {
 	struct worker *w = (struct worker *)owner;
 
-	return driver_tx(w->conf.driver, w->conf.worker, frames, n);
+	const uint16_t sent = driver_tx(w->conf.driver, w->conf.worker, frames, n);
+	effect_point(EFFECT_FRAMES, 0);
+	return sent;
 }
 
 static struct net_conf net_conf_of(struct worker *w)

@@ -1,6 +1,6 @@
 /* box_sim.c - the whole box under load and faults, in virtual time. */
 #include "dataplane/base/assert.h"
-#include "tests/sim/world.h"
+#include "tests/sim/client.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>

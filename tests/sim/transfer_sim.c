@@ -5,7 +5,7 @@
  * so that a wrong byte is seen wherever it comes from. */
 #include "dataplane/base/assert.h"
 #include "dataplane/base/rng.h"
-#include "tests/sim/world.h"
+#include "tests/sim/client.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>

@@ -1,8 +1,8 @@
-/* world.c - builds a box, its control plane and its clients, and moves their time. */
-#include "dataplane/base/assert.h"
-#include "dataplane/base/rng.h"
+/* world.c - moves the time of a box and of its clients. What it is made of: world_build.c. */
 #include "tests/sim/world_internal.h"
-#include "tests/unit/eal.h"
+
+#include "dataplane/base/assert.h"
+#include "dataplane/shm/region.h"
 
 #include <rte_byteorder.h>
 #include <stdio.h>
@@ -14,9 +14,7 @@ enum {
 	CLIENT_BURST = 32,
 };
 
-static const uint8_t macs[2][6] = {{0x02, 0x53, 0x42, 0, 0, 1}, {0x02, 0x53, 0x42, 0, 0, 2}};
-
-static rte_be32_t address(uint8_t last)
+static uint32_t address(uint8_t last)
 {
 	return rte_cpu_to_be_32(198u << 24 | 18u << 16 | last);
 }
@@ -65,114 +63,8 @@ struct world_conf world_defaults(uint64_t seed)
 		.gateway = address(1),
 		.mtu = 1500,
 		.nic = "sim"};
-	return (struct world_conf){.seed = seed, .config = config, .client_buffers = 16384};
-}
-
-static void on_frame(void *owner, unsigned from, struct span frame)
-{
-	struct world *w = (struct world *)owner;
-	const struct hash_key key = {w->trace, w->now_us ^ from};
-
-	w->trace = siphash(key, frame);
-}
-
-static void create_wire(struct world *w, const struct world_conf *conf)
-{
-	struct sim_conf sim = {.impair = conf->impair,
-		.bits_per_s = 1000000000,
-		.frames_max = 1024,
-		.mtu = 1500,
-		.pool = {w->box.pools.rx, w->client_pools.rx},
-		.counters = {w->box.counters, &w->client_counters}};
-
-	memcpy(sim.mac, macs, sizeof(macs));
-	sim.impair.seed = conf->seed;
-	w->wire = sim_create(&sim);
-	ASSERT(w->wire != NULL);
-	sim_tap(w->wire, on_frame, w);
-	sim_now(w->wire, w->now_us);
-}
-
-static void start_worker(struct world *w)
-{
-	char why[256] = "";
-	uint64_t s = w->seed + 0x1000 * ++w->lives;
-
-	shm_region_start(w->region[SHM_DP], 1);
-	w->box.seed = rng_mix(&s);
-	w->box.key = (struct hash_key){rng_mix(&s), rng_mix(&s)};
-	w->worker = worker_create(&w->box, w->now_us, why, sizeof(why));
-	if (w->worker == NULL)
-		fprintf(stderr, "%s\n", why);
-	ASSERT(w->worker != NULL);
-}
-
-static uint16_t client_transmit(void *owner, struct rte_mbuf **frames, uint16_t n)
-{
-	struct world *w = (struct world *)owner;
-
-	return driver_tx(sim_end(w->wire, 1), 0, frames, n);
-}
-
-static void create_clients(struct world *w)
-{
-	struct net_conf net = {.mtu = 1500,
-		.address = address(1),
-		.netmask = rte_cpu_to_be_32(0xfffffffc),
-		.pool = w->client_pools.control,
-		.counters = &w->client_counters,
-		.transmit = client_transmit,
-		.owner = w};
-	uint64_t s = w->seed ^ 0xc11e;
-
-	memcpy(net.mac, macs[1], 6);
-	w->net = net_create(&net, w->now_us);
-	const struct tcp_conf tcp = {.net = w->net,
-		.address = address(1),
-		.mtu = 1500,
-		.box = 1,
-		.connections_max = WORLD_CLIENTS_MAX,
-		.half_open_max = WORLD_CLIENTS_MAX,
-		.time_wait_max = WORLD_CLIENTS_MAX,
-		.receive_window_max = 1 << 20,
-		.send_queue_max = 1 << 20,
-		.send_nodes_max = 65536,
-		.time_wait_us = 1000000,
-		.user_timeout_us = 60000000,
-		.headers = w->client_pools.headers,
-		.copies = w->client_pools.copies,
-		.held = w->client_pools.held,
-		.segs_max = SIM_SEGS_MAX,
-		.key = {rng_mix(&s), rng_mix(&s)},
-		.seed = rng_mix(&s),
-		.counters = &w->client_counters};
-	w->tcp = tcp_create(&tcp, w->now_us);
-	w->scratch = malloc(CLIENT_SCRATCH);
-	ASSERT(w->net != NULL && w->tcp != NULL && w->scratch != NULL);
-}
-
-static void create_regions(struct world *w)
-{
-	for (int kind = 0; kind < SHM_REGIONS; kind++) {
-		const size_t size = shm_region_bytes((enum shm_region)kind, 1);
-		w->region[kind] = aligned_alloc(SHM_PAGE, size);
-		ASSERT(w->region[kind] != NULL);
-		memset(w->region[kind], 0, size);
-		shm_region_init(w->region[kind], (enum shm_region)kind, 1);
-	}
-}
-
-static void create_pools(struct world *w, const struct world_conf *conf)
-{
-	static uint16_t serial; /* pool names are per process */
-	struct shm_config clients = conf->config;
-	char why[256];
-
-	clients.rx_buffers = clients.tx_buffers = clients.held_buffers = conf->client_buffers;
-	clients.message_buffers = 64;
-	w->box.number = serial++;
-	ASSERT(box_pools_create(&w->box.pools, w->box.number, 0, &conf->config, why, sizeof(why)));
-	ASSERT(box_pools_create(&w->client_pools, serial++, 1, &clients, why, sizeof(why)));
+	return (struct world_conf){
+		.seed = seed, .config = config, .client_buffers = 16384, .sync_us = 100};
 }
 
 struct world *world_create(const struct world_conf *conf)
@@ -180,59 +72,17 @@ struct world *world_create(const struct world_conf *conf)
 	struct world *w = calloc(1, sizeof(*w));
 
 	ASSERT(w != NULL);
-	unit_eal_start();
+	ASSERT(conf->config.workers >= 1 && conf->config.workers <= WORLD_WORKERS_MAX);
 	w->seed = conf->seed;
+	w->rng = rng_from(conf->seed ^ 0x7075726e);
 	w->config = conf->config;
 	w->now_us = 1000000;
-	w->disk = memory_disk_create(&(struct memory_disk_conf){.sync_us = 100});
-	ASSERT(w->disk != NULL);
-	create_regions(w);
-	create_pools(w, conf);
-	w->box.config = conf->config;
-	w->box.counters = shm_counters(w->region[SHM_DP_COUNTERS], 0);
-	w->box.link = (struct box_link){w->region[SHM_DP], w->region[SHM_CP], -1};
-	create_wire(w, conf);
-	w->box.driver = sim_end(w->wire, 0);
-	create_clients(w);
-	world_start_controlplane(w);
-	start_worker(w);
+	w->wall_ms = WORLD_EPOCH_MS;
+	w->skip_syncs = conf->skip_syncs;
+	world_build(w, conf);
+	world_start(w, WORLD_CONTROLPLANE);
+	world_start(w, WORLD_DATAPLANE);
 	return w;
-}
-
-static struct sessions_now now(const struct world *w)
-{
-	return (struct sessions_now){w->now_us, 1700000000000 + w->now_us / 1000};
-}
-
-void world_start_controlplane(struct world *w)
-{
-	uint64_t s = w->seed ^ 0xc0de;
-	const struct controlplane_conf conf = {.cp = w->region[SHM_CP],
-		.cp_counters = w->region[SHM_CP_COUNTERS],
-		.dp = w->region[SHM_DP],
-		.workers = 1,
-		.pid = 2,
-		.key = {rng_mix(&s), rng_mix(&s)},
-		.config = &w->config,
-		.store = w->store = storage_memory_open(w->disk, w->now_us)};
-
-	ASSERT(w->plane == NULL);
-	ASSERT(w->store != NULL);
-	const enum err e = controlplane_create(&conf, now(w), &w->plane);
-	ASSERT(e == ERR_NONE);
-}
-
-void world_kill_controlplane(struct world *w)
-{
-	controlplane_destroy(&w->plane); /* touches nothing that is shared */
-	storage_memory_kill(&w->store);
-}
-
-void world_restart_dataplane(struct world *w)
-{
-	/* Process memory is gone: the pools' contents too. What the kernel would free, we free. */
-	worker_destroy(&w->worker);
-	start_worker(w);
 }
 
 void world_destroy(struct world **world)
@@ -240,30 +90,24 @@ void world_destroy(struct world **world)
 	struct world *w = *world;
 
 	*world = NULL;
-	worker_destroy(&w->worker);
-	if (w->plane != NULL)
-		world_kill_controlplane(w);
-	memory_disk_destroy(&w->disk);
-	tcp_destroy(&w->tcp);
-	net_destroy(&w->net);
-	sim_destroy(&w->wire);
-	ASSERT(box_pools_full(&w->box.pools));
-	ASSERT(box_pools_full(&w->client_pools));
-	box_pools_destroy(&w->box.pools);
-	box_pools_destroy(&w->client_pools);
-	for (int kind = 0; kind < SHM_REGIONS; kind++)
-		free(w->region[kind]);
-	free(w->scratch);
+	world_tear_down(w);
 	free(w);
 }
 
-static bool turn_clients(struct world *w)
+void world_join(struct world *w, const struct world_actor *a)
+{
+	ASSERT(w->actor_count < WORLD_ACTORS_MAX);
+	w->actors[w->actor_count++] = *a;
+}
+
+static bool turn_clients(struct world *w, unsigned unused)
 {
 	struct rte_mbuf *frames[CLIENT_BURST];
 	struct tcp_event e;
 	bool busy = false;
 	uint16_t n;
 
+	(void)unused;
 	while ((n = driver_rx(sim_end(w->wire, 1), 0, frames, CLIENT_BURST)) > 0) {
 		for (uint16_t i = 0; i < n; i++) {
 			struct net_packet packet;
@@ -278,6 +122,8 @@ static bool turn_clients(struct world *w)
 		client_on_event(w, &e);
 		busy = true;
 	}
+	for (uint32_t i = 0; i < w->actor_count; i++)
+		busy |= w->actors[i].turn(w->actors[i].owner, w->now_us);
 	tcp_flush(w->tcp, w->now_us);
 	net_flush(w->net);
 	return busy;
@@ -290,34 +136,50 @@ static uint64_t earliest(uint64_t a, uint64_t b)
 
 static uint64_t next_us(const struct world *w)
 {
-	uint64_t t = earliest(sim_next_us(w->wire), worker_next_us(w->worker));
+	uint64_t t = earliest(sim_next_us(w->wire), world_planes_next_us(w));
+	bool waits = false;
 
 	t = earliest(t, earliest(tcp_next_us(w->tcp), net_next_us(w->net)));
-	if (w->plane != NULL)
-		t = earliest(t, earliest(controlplane_next_us(w->plane, now(w)),
-					storage_memory_next_us(w->store)));
-	return worker_waits(w->worker) ? earliest(t, w->now_us + IDLE_STEP_US) : t;
+	for (uint32_t i = 0; i < w->actor_count; i++)
+		t = earliest(t, w->actors[i].next_us(w->actors[i].owner));
+	for (uint32_t i = 0; i < w->config.workers; i++)
+		waits |= w->worker[i] != NULL && worker_waits(w->worker[i]);
+	return waits ? earliest(t, w->now_us + IDLE_STEP_US) : t;
 }
 
-static bool turn_controlplane(struct world *w)
-{
-	bool worked;
+struct turn {
+	bool (*take)(struct world *w, unsigned which);
+	unsigned which;
+};
 
-	storage_memory_now(w->store, w->now_us);
-	const enum err e = controlplane_turn(w->plane, now(w), &worked);
-	ASSERT(e == ERR_NONE);
-	return worked;
+/* Who runs first is chance: the processes of a real box know nothing of each other's turns. */
+static uint32_t shuffle(struct world *w, struct turn *turns)
+{
+	uint32_t n = 0;
+
+	turns[n++] = (struct turn){world_turn_controlplane, 0};
+	turns[n++] = (struct turn){turn_clients, 0};
+	for (uint32_t i = 0; i < w->config.workers; i++)
+		turns[n++] = (struct turn){world_turn_worker, i};
+	for (uint32_t i = n; i > 1; i--) {
+		const uint32_t k = rng_below(&w->rng, i);
+		const struct turn t = turns[i - 1];
+		turns[i - 1] = turns[k];
+		turns[k] = t;
+	}
+	return n;
 }
 
 static void step(struct world *w)
 {
+	struct turn turns[2 + WORLD_WORKERS_MAX];
+	const uint32_t n = shuffle(w, turns);
 	bool busy = false;
 
 	sim_now(w->wire, w->now_us);
-	if (w->plane != NULL)
-		busy |= turn_controlplane(w);
-	busy |= worker_turn(w->worker, w->now_us);
-	busy |= turn_clients(w);
+	world_turn_disk(w);
+	for (uint32_t i = 0; i < n; i++)
+		busy |= turns[i].take(w, turns[i].which);
 	const uint64_t next = next_us(w);
 	w->now_us = busy || next <= w->now_us ? w->now_us + STEP_US : next;
 }
@@ -346,7 +208,16 @@ uint64_t world_trace(const struct world *w)
 
 uint64_t world_counter(const struct world *w, enum counter id)
 {
-	return counter_get(w->box.counters, id);
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < w->config.workers; i++)
+		sum += counter_get(w->box[i].counters, id);
+	return sum;
+}
+
+uint64_t world_cp_counter(const struct world *w, enum counter id)
+{
+	return counter_get(shm_counters(w->region[SHM_CP_COUNTERS], 0), id);
 }
 
 void world_impair(struct world *w, const struct impair_settings *s)
@@ -354,10 +225,25 @@ void world_impair(struct world *w, const struct impair_settings *s)
 	sim_impair(w->wire, s);
 }
 
+struct memory_disk *world_disk(const struct world *w)
+{
+	return w->disk;
+}
+
+void world_step_wall(struct world *w, int64_t by_ms)
+{
+	if (by_ms < 0 && w->wall_ms < (uint64_t)-by_ms)
+		w->wall_ms = 0;
+	else
+		w->wall_ms += (uint64_t)by_ms;
+}
+
 void world_print_errors(const struct world *w)
 {
-	for (unsigned id = COUNTER_NAMED; id < COUNTER_TOTAL; id++)
-		if (world_counter(w, (enum counter)id) > 0)
-			printf("# %s %lu\n", counter_name(id),
-				(unsigned long)world_counter(w, (enum counter)id));
+	for (unsigned id = COUNTER_NAMED; id < COUNTER_TOTAL; id++) {
+		const uint64_t n =
+			world_counter(w, (enum counter)id) + world_cp_counter(w, (enum counter)id);
+		if (n > 0)
+			printf("# %s %lu\n", counter_name(id), (unsigned long)n);
+	}
 }

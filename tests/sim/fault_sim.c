@@ -1,0 +1,228 @@
+/* fault_sim.c - many seeds of a box under faults; each is judged by the ledger, some are run twice.
+ *
+ * Fresh seeds every time: 100, or 2,000 where SIGNALBOX_LONG is set. The base is printed;
+ * SIGNALBOX_SEED gives it again. One of them alone, with a report: SIGNALBOX_SEED=n fault_sim
+ * one_seed. */
+#include "dataplane/base/attr.h"
+#include "tests/sim/scene.h"
+#include "tests/unit/unit.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+	FRESH = 100,
+	FRESH_LONG = 2000,
+	REPLAY_EVERY = 10, /* in a long run: all */
+	AMBUSH_TRIES = 20,
+	CONTROL_TRIES = 20,
+	KILL_SEED = 1000000,
+};
+
+/* So that all kinds of effects come up. */
+static const struct scene_faults kill_faults = {.drops = true,
+	.goodbyes = true,
+	.purges = true,
+	.resubscriptions = true,
+	.wills = true,
+	.retained = true,
+	.controlplane_kills = true,
+	.dataplane_kills = true};
+
+static uint64_t now_playing; /* for whoever looks at an abort */
+
+static void on_abort(int number)
+{
+	char line[96];
+	const int n = snprintf(line, sizeof(line),
+		"# died in a scene; again: SIGNALBOX_SEED=%llu fault_sim one_seed\n",
+		(unsigned long long)now_playing);
+
+	if (n > 0 && write(STDOUT_FILENO, line, (size_t)n) < 0)
+		_exit(101);
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+static struct scene_result play(const struct scene_conf *conf)
+{
+	now_playing = conf->seed;
+	return scene_run(conf);
+}
+
+static bool good(const struct scene_result *r)
+{
+	return r->clean && r->live;
+}
+
+static void complain(uint64_t seed, const struct scene_result *r)
+{
+	printf("# seed %llu: %s; again: SIGNALBOX_SEED=%llu fault_sim one_seed\n",
+		(unsigned long long)seed, !r->live ? "did not drain" : "not clean",
+		(unsigned long long)seed);
+}
+
+static bool long_run(void)
+{
+	return getenv("SIGNALBOX_LONG") != NULL;
+}
+
+struct sum {
+	uint64_t scenes, bad, differing, kills, virtual_us;
+	struct ledger_totals totals;
+};
+
+static void add(struct sum *sum, const struct scene_result *r)
+{
+	sum->scenes++;
+	sum->bad += !good(r);
+	sum->kills += r->kills;
+	sum->virtual_us += r->virtual_us;
+	sum->totals.attempt += r->totals.attempt;
+	sum->totals.acknowledged += r->totals.acknowledged;
+	sum->totals.ok += r->totals.ok;
+	sum->totals.recovered += r->totals.recovered;
+	sum->totals.lost += r->totals.lost;
+	sum->totals.unexpected += r->totals.unexpected;
+	sum->totals.duplicated += r->totals.duplicated;
+}
+
+static void print(const struct sum *sum)
+{
+	const struct ledger_totals *t = &sum->totals;
+
+	printf("# %lu scenes, %lu bad, %lu s of virtual time, %lu kills: attempt %lu acknowledged "
+	       "%lu ok %lu recovered %lu lost %lu unexpected %lu duplicated %lu\n",
+		sum->scenes, sum->bad, sum->virtual_us / 1000000, sum->kills, t->attempt,
+		t->acknowledged, t->ok, t->recovered, t->lost, t->unexpected, t->duplicated);
+}
+
+static void play_seed(struct sum *sum, uint64_t seed, bool twice)
+{
+	const struct scene_conf conf = {.seed = seed};
+	const struct scene_result r = play(&conf);
+
+	add(sum, &r);
+	if (!good(&r))
+		complain(seed, &r);
+	if (!twice)
+		return;
+	const struct scene_result again = play(&conf);
+	if (again.trace != r.trace) {
+		sum->differing++;
+		printf("# seed %llu: a replay differs\n", (unsigned long long)seed);
+	}
+}
+
+static void fresh_seeds(void)
+{
+	const uint64_t base = unit_seed();
+	const uint32_t count = long_run() ? FRESH_LONG : FRESH;
+	struct sum sum = {0};
+
+	for (uint32_t i = 0; i < count; i++)
+		play_seed(&sum, base + i, long_run() || i % REPLAY_EVERY == 0);
+	print(&sum);
+	CU_ASSERT_EQUAL(sum.bad, 0);
+	CU_ASSERT_EQUAL(sum.differing, 0);
+}
+
+/* Seeds that have found something once. */
+static void seeds_that_found_something(void)
+{
+	static const uint64_t seeds[] = {1, 2, 3, 4, 5};
+	struct sum sum = {0};
+
+	for (size_t i = 0; i < ARRAY_SIZE(seeds); i++)
+		play_seed(&sum, seeds[i], true);
+	print(&sum);
+	CU_ASSERT_EQUAL(sum.bad, 0);
+	CU_ASSERT_EQUAL(sum.differing, 0);
+}
+
+static void one_seed(void)
+{
+	const struct scene_conf conf = {.seed = unit_seed(), .loud = true};
+	const struct scene_result r = play(&conf), again = play(&conf);
+
+	CU_ASSERT(r.clean);
+	CU_ASSERT(r.live);
+	CU_ASSERT_EQUAL(r.trace, again.trace);
+}
+
+/* Shallow first: what happens once in a run is found as well as what happens often. */
+static bool kill_there(struct sum *sum, const struct world_point *at, enum world_victim v)
+{
+	for (uint32_t i = 0; i < AMBUSH_TRIES; i++) {
+		const struct scene_conf conf = {.seed = KILL_SEED + i,
+			.faults = &kill_faults,
+			.workers = WORLD_WORKERS_MAX,
+			.ambush = {.wanted = true, .victim = v, .at = *at, .depth = 64 >> i / 3}};
+		const struct scene_result r = play(&conf);
+		add(sum, &r);
+		if (!good(&r))
+			printf("# by %u, effect %u, detail %u, victim %u, seed %u: %s\n", at->by,
+				at->effect, at->detail, v, KILL_SEED + i,
+				r.live ? "not clean" : "did not drain");
+		if (r.ambushed)
+			return true;
+	}
+	return false;
+}
+
+/* The plane that does it is killed behind each effect, and so is the machine. */
+static void every_kill_point(void)
+{
+	struct world_point at;
+	struct sum sum = {0};
+	uint32_t unvisited = 0, pairs = 0;
+
+	for (uint32_t i = 0; scene_point(i, &at); i++)
+		for (int machine = 0; machine < 2; machine++) {
+			const enum world_victim own =
+				at.by == WORLD_MACHINE ? WORLD_CONTROLPLANE : at.by;
+			const enum world_victim v = machine ? WORLD_MACHINE : own;
+			pairs++;
+			if (kill_there(&sum, &at, v))
+				continue;
+			unvisited++;
+			printf("# never killed: by %u, effect %u, detail %u, victim %u\n", at.by,
+				at.effect, at.detail, v);
+		}
+	print(&sum);
+	printf("# %u pairs of a point and a victim, %u not visited\n", pairs, unvisited);
+	CU_ASSERT_EQUAL(sum.bad, 0);
+	CU_ASSERT_EQUAL(unvisited, 0);
+}
+
+/* If this finds nothing the other tests mean nothing. */
+static void a_disk_that_lies_loses_messages(void)
+{
+	const struct scene_faults faults = {.power_cuts = true, .drops = true};
+	uint64_t lost = 0;
+
+	for (uint32_t i = 0; i < CONTROL_TRIES; i++) {
+		const struct scene_conf conf = {
+			.seed = i + 1, .skip_syncs = true, .faults = &faults};
+		const struct scene_result r = play(&conf);
+		lost += r.totals.lost;
+	}
+	printf("# lost %lu\n", lost);
+	CU_ASSERT(lost > 0);
+}
+
+static const struct unit_test tests[] = {
+	{"fresh_seeds", fresh_seeds},
+	{"seeds_that_found_something", seeds_that_found_something},
+	{"one_seed", one_seed},
+	{"every_kill_point", every_kill_point},
+	{"a_disk_that_lies_loses_messages", a_disk_that_lies_loses_messages},
+};
+
+int main(int argc, char **argv)
+{
+	signal(SIGABRT, on_abort);
+	return UNIT_MAIN("fault", tests, argc, argv);
+}
