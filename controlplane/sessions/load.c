@@ -257,8 +257,8 @@ bool load_next(struct sessions *s, uint32_t worker, struct sessions_now now)
 		return true;
 	}
 	const bool filters = peer->stage == LOAD_FILTERS;
-	sessions_scan_kind(s, filters ? 'F' : 'T', span_of(peer->cursor, peer->cursor_size),
-		take_row, &p);
+	sessions_scan_kind(
+		s, filters ? 'F' : 'T', span_of(peer->cursor, peer->cursor_size), take_row, &p);
 	for (uint32_t i = 0; i < p.count; i++) {
 		if (p.err == ERR_NONE && filters)
 			put_filter(&p, &p.rows[i]);
