@@ -63,8 +63,18 @@ bool registry_memory_create(struct registry *r)
 		return false;
 	pool_init(&r->sessions, r->memory[0], sessions, sizeof(struct session));
 	pool_init(&r->claims, r->memory[1], claims, sizeof(struct claim));
-	return chain_create(&r->waiting, claims) && chains_create(r->due, claims) &&
+	return chain_create(&r->waiting, claims) && chain_create(&r->prepare, claims) &&
+	       chain_create(&r->gone, claims) && chains_create(r->due, claims) &&
 	       chains_create(r->of, claims);
+}
+
+/* Whoever waits or prepares may have one. */
+static void free_wills(struct registry *r)
+{
+	for (uint32_t i = r->waiting.first; i != POOL_NONE; i = r->waiting.links[i].next)
+		claim_will_free(r, i);
+	for (uint32_t i = r->prepare.first; i != POOL_NONE; i = r->prepare.links[i].next)
+		claim_will_free(r, i);
 }
 
 void registry_memory_destroy(struct registry *r)
@@ -72,6 +82,7 @@ void registry_memory_destroy(struct registry *r)
 	for (uint32_t i = 0; r->session_used != NULL && i < r->sessions.count; i++)
 		if (r->session_used[i])
 			free(session_at(r, i)->client_id);
+	free_wills(r);
 	unpoison(r->sessions.objects, r->sessions.count * r->sessions.size);
 	unpoison(r->claims.objects, r->claims.count * r->claims.size);
 	free(r->memory[0]);
@@ -80,6 +91,8 @@ void registry_memory_destroy(struct registry *r)
 	free(r->session_buckets);
 	free(r->claim_buckets);
 	free(r->waiting.links);
+	free(r->prepare.links);
+	free(r->gone.links);
 	free(r->due[0].links);
 	free(r->of[0].links);
 }
@@ -184,11 +197,40 @@ uint32_t claim_new(struct registry *r, uint32_t worker, struct shm_connection co
 	return index;
 }
 
-void claim_free(struct registry *r, uint32_t index)
+bool claim_will_create(struct registry *r, uint32_t index, struct span will)
 {
-	const struct claim *c = claim_at(r, index);
+	struct claim *c = claim_at(r, index);
+
+	ASSERT(c->will == NULL);
+	if (will.size == 0)
+		return true;
+	if (will.size > REGISTRY_WILL_BYTES_MAX - r->will_bytes)
+		return false;
+	c->will = malloc(will.size);
+	if (c->will == NULL)
+		return false;
+	memcpy(c->will, will.at, will.size);
+	c->will_size = (uint32_t)will.size;
+	r->will_bytes += will.size;
+	return true;
+}
+
+void claim_will_free(struct registry *r, uint32_t index)
+{
+	struct claim *c = claim_at(r, index);
+
+	r->will_bytes -= c->will_size;
+	free(c->will);
+	c->will = NULL;
+	c->will_size = 0;
+}
+
+void claim_detach(struct registry *r, uint32_t index)
+{
+	struct claim *c = claim_at(r, index);
 	uint32_t *at = claim_bucket(r, c->worker, c->connection);
 
+	ASSERT(!c->detached);
 	while (*at != index)
 		at = &claim_at(r, *at)->same_hash;
 	*at = c->same_hash;
@@ -199,6 +241,18 @@ void claim_free(struct registry *r, uint32_t index)
 	if (c->state == CLAIM_REFUSED)
 		r->refusals[c->worker]--;
 	chain_remove(&r->of[c->worker], index);
+	c->due = 0;
+	c->detached = true;
+}
+
+void claim_free(struct registry *r, uint32_t index)
+{
+	if (!claim_at(r, index)->detached)
+		claim_detach(r, index);
+	if (chain_has(&r->prepare, index))
+		chain_remove(&r->prepare, index);
+	ASSERT(!chain_has(&r->gone, index));
+	claim_will_free(r, index);
 	pool_put(&r->claims, index);
 }
 

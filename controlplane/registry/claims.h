@@ -5,14 +5,17 @@
  * pools taken at start; only the text of a client id is allocated, bounded in
  * all. Mechanics only: the rules are in registry.c. */
 #pragma once
+#include "controlplane/registry/prepare.h"
 #include "controlplane/registry/registry.h"
 #include "dataplane/base/pool.h"
 
 enum claim_state {
+	CLAIM_PREPARES, /* holds, and is granted when sessions/ is ready */
 	CLAIM_HOLDS,
 	CLAIM_REVOKED, /* holds still, and was or is to be told to close */
 	CLAIM_WAITS,
 	CLAIM_REFUSED, /* without a session; until that was told */
+	CLAIM_GONE,    /* until sessions/ has heard of it */
 };
 
 enum claim_due { DUE_GRANT = 1, DUE_REVOKE = 2 };
@@ -22,13 +25,19 @@ struct claim {
 	uint64_t epoch;       /* 0: not granted */
 	uint64_t since_us;    /* of CONNECT */
 	uint64_t deadline_us; /* WAITS */
-	uint32_t session;     /* POOL_NONE when refused */
-	uint32_t same_hash;   /* next in its bucket */
+	uint64_t kept;        /* sessions/' id; 0: nothing is kept */
+	uint8_t *will;        /* owned, until it is asked for */
+	uint32_t will_size, session_expiry_s;
+	uint32_t session;   /* POOL_NONE when refused */
+	uint32_t same_hash; /* next in its bucket */
 	uint32_t address;
-	uint16_t port, keepalive_s;
-	uint16_t err; /* of its REVOKE */
+	uint16_t port, keepalive_s, receive_max;
+	uint16_t err; /* of its REVOKE; PREPARES: to come behind its GRANT */
 	uint8_t worker, state, due, verdict, protocol, version;
 	bool assigned; /* the client id is ours, and the GRANT tells it */
+	bool clean, present, durable;
+	bool asked;    /* PREPARES: sessions/ has it, and will answer */
+	bool detached; /* not to be found any more: its connection is gone */
 };
 
 struct session {
@@ -56,9 +65,11 @@ struct registry {
 	struct chain due[SHM_WORKERS_MAX]; /* with effects to take */
 	struct chain of[SHM_WORKERS_MAX];  /* all of a worker */
 	struct chain waiting;              /* oldest first: all wait equally long */
+	struct chain prepare;              /* to be asked for */
+	struct chain gone;                 /* to be told to sessions/ */
 	uint32_t refusals[SHM_WORKERS_MAX];
 	uint64_t epoch, assigned; /* counters */
-	size_t id_bytes;
+	size_t id_bytes, will_bytes;
 	bool *session_used; /* by index, for listing */
 	void *memory[2];    /* of the pools */
 };
@@ -82,8 +93,12 @@ uint32_t session_create(struct registry *r, struct span client_id);
 void session_free(struct registry *r, uint32_t index);
 uint32_t claim_find(const struct registry *r, uint32_t worker, struct shm_connection connection);
 uint32_t claim_new(struct registry *r, uint32_t worker, struct shm_connection connection);
-/* Takes it out of every queue, too. */
-void claim_free(struct registry *r, uint32_t index);
+/* A copy of its will. False: no room. */
+MUST_USE bool claim_will_create(struct registry *r, uint32_t index, struct span will);
+void claim_will_free(struct registry *r, uint32_t index);
+/* Out of every queue that leads to its worker: its connection is gone. */
+void claim_detach(struct registry *r, uint32_t index);
+void claim_free(struct registry *r, uint32_t index); /* detaches it, too */
 
 void chain_append(struct chain *c, uint32_t index);
 void chain_remove(struct chain *c, uint32_t index);
@@ -91,3 +106,10 @@ bool chain_has(const struct chain *c, uint32_t index);
 
 /* Something is to be told to the claim's worker. */
 void claim_tell(struct registry *r, uint32_t index, enum claim_due what);
+
+/* Rules of registry.c that prepare.c needs. */
+void registry_revoke(struct registry *r, uint32_t index, enum err why);
+void registry_refuse(struct registry *r, uint32_t index, enum shm_verdict verdict);
+void registry_turn_out_claim(struct registry *r, uint32_t index, enum err why);
+void registry_pass_on(struct registry *r, uint32_t session);
+void registry_let_go(struct registry *r, uint32_t index);

@@ -1,11 +1,11 @@
 /* registry.c - the rules: who is granted, who waits, who is revoked. See registry.h.
  *
- *	claim:   (CONNECT) -> HOLDS                          the client id was free
- *	         (CONNECT) -> WAITS -> HOLDS                 its holder is gone, or was too slow
- *	         (CONNECT) -> REFUSED                        told, then forgotten
- *	         HOLDS -> REVOKED                            another one waits
- *	         any -> gone                                 CLOSED, or a new generation of its
- *worker
+ *	(CONNECT) -> PREPARES -> HOLDS     the client id was free; what it owns is known
+ *	(CONNECT) -> WAITS -> PREPARES     its holder is gone, or was too slow
+ *	(CONNECT) -> REFUSED               told, then forgotten
+ *	HOLDS -> REVOKED                   another one waits
+ *	any -> gone                        CLOSED, or a new generation of its worker
+ *	       by GONE                     if sessions/ keeps something and is to hear of it
  */
 #include "controlplane/registry/registry.h"
 
@@ -51,29 +51,41 @@ static void count_sessions(struct registry *r)
 	counter_set(r->conf.counters, COUNTER_CP_SESSIONS, r->sessions.out);
 }
 
-/* The claim gets its session and an epoch above all others. */
-static void grant(struct registry *r, uint32_t index)
+/* The claim gets its session and an epoch above all others; the GRANT follows by prepare.c. */
+static void prepare(struct registry *r, uint32_t index)
 {
 	struct claim *c = claim_at(r, index);
 
-	c->state = CLAIM_HOLDS;
+	c->state = CLAIM_PREPARES;
 	c->verdict = SHM_GRANTED;
 	c->epoch = ++r->epoch;
 	session_at(r, c->session)->holder = index;
-	claim_tell(r, index, DUE_GRANT);
-	count(r, COUNTER_CP_GRANTS);
+	chain_append(&r->prepare, index);
 }
 
-static void revoke(struct registry *r, uint32_t index, enum err why)
+void registry_revoke(struct registry *r, uint32_t index, enum err why)
 {
 	struct claim *c = claim_at(r, index);
 
 	if (c->state == CLAIM_REVOKED)
 		return;
+	if (c->state == CLAIM_PREPARES) {
+		c->err = (uint16_t)why;
+		return;
+	}
 	ASSERT(c->state == CLAIM_HOLDS);
 	c->state = CLAIM_REVOKED;
 	c->err = (uint16_t)why;
 	claim_tell(r, index, DUE_REVOKE);
+}
+
+/* If something is kept for it: its connection holds that no more. */
+void registry_let_go(struct registry *r, uint32_t index)
+{
+	const struct claim *c = claim_at(r, index);
+
+	if ((c->state == CLAIM_HOLDS || c->state == CLAIM_REVOKED) && c->kept != 0)
+		chain_append(&r->gone, index);
 }
 
 /* No session, or none any more: forgotten as soon as that is told. */
@@ -81,6 +93,7 @@ static void set_refused(struct registry *r, uint32_t index, enum claim_due what)
 {
 	struct claim *c = claim_at(r, index);
 
+	registry_let_go(r, index);
 	c->state = CLAIM_REFUSED;
 	c->session = POOL_NONE;
 	c->due = 0;
@@ -88,7 +101,7 @@ static void set_refused(struct registry *r, uint32_t index, enum claim_due what)
 	claim_tell(r, index, what);
 }
 
-static void refuse(struct registry *r, uint32_t index, enum shm_verdict verdict)
+void registry_refuse(struct registry *r, uint32_t index, enum shm_verdict verdict)
 {
 	ASSERT(verdict != SHM_GRANTED);
 	claim_at(r, index)->verdict = (uint8_t)verdict;
@@ -97,14 +110,14 @@ static void refuse(struct registry *r, uint32_t index, enum shm_verdict verdict)
 }
 
 /* For one that was granted before: not a GRANT, it is to close. */
-static void turn_out(struct registry *r, uint32_t index, enum err why)
+void registry_turn_out_claim(struct registry *r, uint32_t index, enum err why)
 {
 	claim_at(r, index)->err = (uint16_t)why;
 	set_refused(r, index, DUE_REVOKE);
 }
 
 /* The holder is no more: the next one holds, or the session ends. */
-static void pass_on(struct registry *r, uint32_t session)
+void registry_pass_on(struct registry *r, uint32_t session)
 {
 	struct session *s = session_at(r, session);
 	const uint32_t next = s->waiter;
@@ -117,7 +130,7 @@ static void pass_on(struct registry *r, uint32_t session)
 		return;
 	}
 	chain_remove(&r->waiting, next);
-	grant(r, next);
+	prepare(r, next);
 	count(r, COUNTER_CP_TAKEOVERS);
 }
 
@@ -125,15 +138,33 @@ static void pass_on(struct registry *r, uint32_t session)
 static void drop(struct registry *r, uint32_t index)
 {
 	struct claim *c = claim_at(r, index);
-
-	const bool held = c->state == CLAIM_HOLDS || c->state == CLAIM_REVOKED;
+	const enum claim_state state = (enum claim_state)c->state;
 	const uint32_t session = c->session;
 
-	if (c->state == CLAIM_WAITS)
+	if (state == CLAIM_PREPARES && c->asked) {
+		claim_detach(r, index); /* registry_ready goes on */
+		return;
+	}
+	if (state == CLAIM_WAITS)
 		session_at(r, session)->waiter = POOL_NONE;
-	claim_free(r, index);
-	if (held)
-		pass_on(r, session);
+	registry_let_go(r, index);
+	if (chain_has(&r->gone, index)) {
+		claim_detach(r, index);
+		c->state = CLAIM_GONE;
+	} else {
+		claim_free(r, index);
+	}
+	if (state == CLAIM_HOLDS || state == CLAIM_REVOKED || state == CLAIM_PREPARES)
+		registry_pass_on(r, session);
+}
+
+/* For as long as all wait, so that the chain stays in order. */
+static void wait_on(struct registry *r, uint32_t index, uint64_t now_us)
+{
+	if (chain_has(&r->waiting, index))
+		chain_remove(&r->waiting, index);
+	claim_at(r, index)->deadline_us = now_us + r->conf.takeover_timeout_us;
+	chain_append(&r->waiting, index);
 }
 
 /* Behind the holder; a client that comes a third time makes its second try pointless. */
@@ -144,14 +175,13 @@ static void wait_behind(struct registry *r, uint32_t session, uint32_t index, ui
 
 	if (s->waiter != POOL_NONE) {
 		chain_remove(&r->waiting, s->waiter);
-		refuse(r, s->waiter, SHM_REFUSED_BUSY);
+		registry_refuse(r, s->waiter, SHM_REFUSED_BUSY);
 	}
 	s->waiter = index;
 	c->state = CLAIM_WAITS;
 	c->session = session;
-	c->deadline_us = now_us + r->conf.takeover_timeout_us;
-	chain_append(&r->waiting, index);
-	revoke(r, s->holder, ERR_MQTT_TAKEN_OVER);
+	wait_on(r, index, now_us);
+	registry_revoke(r, s->holder, ERR_MQTT_TAKEN_OVER);
 }
 
 /* The connection's client id in `out`; false: none is free, which chance does not allow. */
@@ -178,6 +208,9 @@ static void remember(struct claim *claim, const struct registry_connect *c, uint
 	claim->keepalive_s = c->keepalive_s;
 	claim->protocol = c->protocol;
 	claim->version = c->version;
+	claim->session_expiry_s = c->session_expiry_s;
+	claim->receive_max = c->receive_max;
+	claim->clean = (c->flags & SHM_CONNECT_CLEAN) != 0;
 }
 
 /* A first CONNECT of a connection that may have that client id. */
@@ -191,11 +224,11 @@ static void admit(struct registry *r, uint32_t index, struct span client_id, uin
 	}
 	const uint32_t session = session_create(r, client_id);
 	if (session == POOL_NONE) {
-		refuse(r, index, SHM_REFUSED_BUSY);
+		registry_refuse(r, index, SHM_REFUSED_BUSY);
 		return;
 	}
 	claim_at(r, index)->session = session;
-	grant(r, index);
+	prepare(r, index);
 	count_sessions(r);
 }
 
@@ -218,7 +251,11 @@ static void connect_new(
 	const enum shm_verdict verdict = ask_accounts(c);
 
 	if (verdict != SHM_GRANTED) {
-		refuse(r, index, verdict);
+		registry_refuse(r, index, verdict);
+		return;
+	}
+	if (!claim_will_create(r, index, c->will)) {
+		registry_refuse(r, index, SHM_REFUSED_BUSY);
 		return;
 	}
 	if (c->client_id.size != 0) {
@@ -229,7 +266,7 @@ static void connect_new(
 	if (assign_id(r, assigned))
 		admit(r, index, span_str(assigned), now_us);
 	else
-		refuse(r, index, SHM_REFUSED_BUSY);
+		registry_refuse(r, index, SHM_REFUSED_BUSY);
 }
 
 /* The claim replaces an older one of an earlier generation, whose takeover was under way. */
@@ -237,10 +274,10 @@ static void succeed(struct registry *r, uint32_t session, uint32_t index)
 {
 	struct session *s = session_at(r, session);
 
-	turn_out(r, s->holder, ERR_MQTT_TAKEN_OVER);
+	registry_turn_out_claim(r, s->holder, ERR_MQTT_TAKEN_OVER);
 	s->holder = index;
 	if (s->waiter != POOL_NONE)
-		revoke(r, index, ERR_MQTT_TAKEN_OVER);
+		registry_revoke(r, index, ERR_MQTT_TAKEN_OVER);
 }
 
 /* We are new, the connection is not: it holds what it says, unless somebody newer does. */
@@ -254,14 +291,14 @@ static void connect_live(struct registry *r, uint32_t index, const struct regist
 	/* An epoch that nobody before us can have granted is an invention. */
 	if (c->client_id.size == 0 || c->epoch == 0 || c->epoch > r->conf.epoch_base) {
 		counter_err(r->conf.counters, ERR_SLOT_BAD);
-		turn_out(r, index, ERR_SLOT_BAD);
+		registry_turn_out_claim(r, index, ERR_SLOT_BAD);
 		return;
 	}
 	session = session_find(r, c->client_id);
 	if (session == POOL_NONE) {
 		session = session_create(r, c->client_id);
 		if (session == POOL_NONE) {
-			turn_out(r, index, ERR_MQTT_SERVER_BUSY);
+			registry_turn_out_claim(r, index, ERR_MQTT_SERVER_BUSY);
 			return;
 		}
 		session_at(r, session)->holder = index;
@@ -271,7 +308,7 @@ static void connect_live(struct registry *r, uint32_t index, const struct regist
 	}
 	claim->session = session;
 	if (claim_at(r, session_at(r, session)->holder)->epoch >= c->epoch)
-		turn_out(r, index, ERR_MQTT_TAKEN_OVER);
+		registry_turn_out_claim(r, index, ERR_MQTT_TAKEN_OVER);
 	else
 		succeed(r, session, index);
 }
@@ -281,7 +318,7 @@ static void connect_again(struct registry *r, uint32_t index, const struct regis
 {
 	const struct claim *claim = claim_at(r, index);
 
-	if (claim->state == CLAIM_REFUSED || claim->state == CLAIM_WAITS)
+	if (claim->state != CLAIM_HOLDS && claim->state != CLAIM_REVOKED)
 		return; /* the answer comes anyway */
 	const struct session *s = session_at(r, claim->session);
 	const struct span id = {s->client_id, s->client_id_size};
@@ -350,10 +387,14 @@ void registry_poll(struct registry *r, uint64_t now_us)
 		const uint32_t session = c->session;
 		if (c->deadline_us > now_us)
 			return;
+		if (claim_at(r, session_at(r, session)->holder)->state == CLAIM_PREPARES) {
+			wait_on(r, r->waiting.first, now_us);
+			continue;
+		}
 		/* Fenced by its lower epoch from now on. It may never have heard that it is to
 		 * close, so it is told once more. */
-		turn_out(r, session_at(r, session)->holder, ERR_MQTT_TAKEN_OVER);
-		pass_on(r, session);
+		registry_turn_out_claim(r, session_at(r, session)->holder, ERR_MQTT_TAKEN_OVER);
+		registry_pass_on(r, session);
 	}
 }
 
@@ -373,6 +414,11 @@ static struct shm_grant grant_of(const struct registry *r, const struct claim *c
 	struct shm_grant out = {
 		.connection = c->connection, .epoch = c->epoch, .verdict = c->verdict};
 
+	if (c->verdict == SHM_GRANTED) {
+		out.session = c->kept;
+		out.session_present = c->present;
+		out.durable = c->durable;
+	}
 	if (c->assigned && c->verdict == SHM_GRANTED) {
 		const struct session *s = session_at(r, c->session);
 		ASSERT(s->client_id_size <= sizeof(out.assigned));
@@ -380,6 +426,17 @@ static struct shm_grant grant_of(const struct registry *r, const struct claim *c
 		memcpy(out.assigned, s->client_id, s->client_id_size);
 	}
 	return out;
+}
+
+/* All is told to the worker; sessions/ may have to hear of it still. */
+static void forget(struct registry *r, uint32_t index)
+{
+	if (!chain_has(&r->gone, index)) {
+		claim_free(r, index);
+		return;
+	}
+	claim_detach(r, index);
+	claim_at(r, index)->state = CLAIM_GONE;
 }
 
 bool registry_next(struct registry *r, uint32_t worker, struct registry_effect *out)
@@ -401,7 +458,7 @@ bool registry_next(struct registry *r, uint32_t worker, struct registry_effect *
 	if (c->due == 0) {
 		chain_remove(&r->due[worker], index);
 		if (c->state == CLAIM_REFUSED)
-			claim_free(r, index);
+			forget(r, index);
 	}
 	return true;
 }
@@ -446,7 +503,8 @@ void registry_check(const struct registry *r)
 			continue;
 		const struct session *s = session_at(r, i);
 		const struct claim *holder = claim_at(r, s->holder);
-		ASSERT(holder->state == CLAIM_HOLDS || holder->state == CLAIM_REVOKED);
+		ASSERT(holder->state == CLAIM_HOLDS || holder->state == CLAIM_REVOKED ||
+			holder->state == CLAIM_PREPARES);
 		ASSERT(holder->session == i);
 		ASSERT(holder->epoch != 0 && holder->epoch <= r->epoch);
 		bytes += s->client_id_size;
@@ -456,11 +514,13 @@ void registry_check(const struct registry *r)
 		ASSERT(claim_at(r, s->waiter)->state == CLAIM_WAITS);
 		ASSERT(claim_at(r, s->waiter)->session == i);
 		ASSERT(chain_has(&r->waiting, s->waiter));
-		ASSERT(holder->state == CLAIM_REVOKED);
+		ASSERT(holder->state == CLAIM_REVOKED || holder->err != 0);
 		waiting++;
 	}
 	for (uint32_t w = 0; w < r->conf.workers; w++)
 		claims += r->refusals[w];
+	for (uint32_t i = r->gone.first; i != POOL_NONE; i = r->gone.links[i].next)
+		claims += claim_at(r, i)->state == CLAIM_GONE;
 	ASSERT(claims + waiting == r->claims.out);
 	ASSERT(bytes == r->id_bytes);
 }

@@ -3,8 +3,8 @@
  * At most one connection is granted a client id at a time. A second one makes
  * the first be revoked and waits until that is closed and drained; when this
  * takes too long it is granted all the same, and the old one is fenced by its
- * lower epoch. Epochs only grow. A session ends with its connection: there are
- * no persistent sessions yet, so session_present is always 0.
+ * lower epoch. Epochs only grow. Before a GRANT, sessions/ says what the
+ * client id owns: prepare.h.
  *
  * A pure machine: (state, command, now) -> effects. Effects stay in the
  * registry until they are taken by registry_next, so a full ring costs no
@@ -18,10 +18,11 @@
 #include "dataplane/shm/slots.h"
 
 enum {
-	REGISTRY_ID_BYTES = 19,        /* "sb-" and 16 hexadecimal digits */
-	REGISTRY_REFUSALS_MAX = 256,   /* untaken, per worker */
-	REGISTRY_ID_BYTES_MEAN = 256,  /* bytes of client ids that all may use together, each */
-	REGISTRY_CLIENT_ID_MAX = 65535 /* MQTT 1.5.4 */
+	REGISTRY_ID_BYTES = 19,         /* "sb-" and 16 hexadecimal digits */
+	REGISTRY_REFUSALS_MAX = 256,    /* untaken, per worker */
+	REGISTRY_ID_BYTES_MEAN = 256,   /* bytes of client ids that all may use together, each */
+	REGISTRY_CLIENT_ID_MAX = 65535, /* MQTT 1.5.4 */
+	REGISTRY_WILL_BYTES_MAX = 64 << 20, /* of all that are not granted yet */
 };
 
 struct registry_conf {
@@ -39,10 +40,11 @@ struct registry_connect {
 	struct shm_connection connection;
 	struct span client_id; /* empty: assign one */
 	struct span username, password;
-	uint64_t epoch; /* LIVE: what was granted before */
+	struct span will; /* {u32 delay_s} and a parcel; empty: none */
+	uint64_t epoch;   /* LIVE: what was granted before */
 	uint32_t session_expiry_s;
 	uint32_t address; /* peer, network order */
-	uint16_t port, keepalive_s;
+	uint16_t port, keepalive_s, receive_max;
 	uint8_t flags; /* enum shm_connect_flags */
 	uint8_t protocol, version;
 };

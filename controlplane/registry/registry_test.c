@@ -1,5 +1,6 @@
 /* registry_test.c - who is granted, who waits, who is revoked: a table of stories, and a random
  * walk against the one rule that matters: at most one live connection per client id. */
+#include "controlplane/registry/prepare.h"
 #include "controlplane/registry/registry.h"
 
 #include "dataplane/base/rng.h"
@@ -26,6 +27,39 @@ static struct registry *fresh(uint32_t sessions_max, uint64_t epoch_base)
 	return registry_create(&conf);
 }
 
+/* What sessions/ would do: everybody is ready, at once or (lazy) some time, in any order; and
+ * everything of a client is kept. */
+enum { ASKED_MAX = 256 };
+static struct rng *lazy;
+static struct sessions_ready asked[ASKED_MAX];
+static uint32_t asked_count;
+
+static void pump(struct registry *r)
+{
+	struct sessions_connect c;
+	uint64_t session, epoch;
+
+	while (registry_next_gone(r, &session, &epoch))
+		CU_ASSERT(session == epoch + 1);
+	while (asked_count < ASKED_MAX && registry_next_connect(r, &c)) {
+		registry_asked(r);
+		asked[asked_count++] =
+			(struct sessions_ready){.token = c.token, .session = c.epoch + 1};
+	}
+	for (uint32_t i = 0; i < asked_count; i++) {
+		if (lazy != NULL && rng_chance(lazy, 500000))
+			continue;
+		registry_ready(r, &asked[i]);
+		asked[i--] = asked[--asked_count];
+	}
+}
+
+static bool next_effect(struct registry *r, uint32_t worker, struct registry_effect *e)
+{
+	pump(r);
+	return registry_next(r, worker, e);
+}
+
 static struct shm_connection connection(uint32_t index)
 {
 	return (struct shm_connection){index, 7};
@@ -42,7 +76,7 @@ static void tell(struct registry *r, char *out, size_t out_size)
 
 	out[0] = '\0';
 	for (uint32_t w = 0; w < WORKERS; w++) {
-		while (registry_next(r, w, &e)) {
+		while (next_effect(r, w, &e)) {
 			const char *space = used == 0 ? "" : " ";
 			if (e.kind == REGISTRY_REVOKE)
 				used += (size_t)snprintf(out + used, out_size - used, "%sR%u.%ue%u",
@@ -91,6 +125,7 @@ static void act(struct registry *r, const char *step, uint64_t *now)
 					   : 0;
 		CU_ASSERT(registry_connect(r, &c, *now));
 	}
+	pump(r);
 	registry_check(r);
 }
 
@@ -206,7 +241,7 @@ static void generations_of_a_connection_are_told_apart(void)
 	struct registry_connect c = {.connection = {1, 7}, .client_id = span_str("a")};
 	struct registry_effect e;
 
-	CU_ASSERT(registry_connect(r, &c, 0) && registry_next(r, 0, &e));
+	CU_ASSERT(registry_connect(r, &c, 0) && next_effect(r, 0, &e));
 	registry_closed(r, 0, (struct shm_connection){1, 6});
 	registry_closed(r, 1, (struct shm_connection){1, 7});
 	CU_ASSERT(registry_count(r) == 1);
@@ -224,7 +259,7 @@ static void workers_number_their_connections_alike(void)
 	for (uint32_t i = 0; i < 10000; i++) {
 		const struct registry_connect c = {
 			.connection = connection(i), .client_id = span_str("a")};
-		CU_ASSERT(registry_connect(r, &c, 0) && registry_next(r, 0, &e));
+		CU_ASSERT(registry_connect(r, &c, 0) && next_effect(r, 0, &e));
 		registry_closed(r, 1, connection(i));
 		CU_ASSERT(registry_count(r) == 1);
 		registry_closed(r, 0, connection(i));
@@ -251,7 +286,7 @@ static void untaken_refusals_push_back(void)
 	registry_check(r);
 	c.worker = 1; /* others are not held up */
 	CU_ASSERT(registry_connect(r, &c, 0));
-	while (registry_next(r, 0, &e))
+	while (next_effect(r, 0, &e))
 		taken++;
 	CU_ASSERT(taken == REGISTRY_REFUSALS_MAX + 1);
 	c.worker = 0;
@@ -267,14 +302,14 @@ static void client_ids_are_bounded_in_all(void)
 	struct registry_connect c = {.connection = connection(1), .client_id = {id, sizeof(id)}};
 	struct registry_effect e = {.kind = REGISTRY_GRANT};
 
-	CU_ASSERT(registry_connect(r, &c, 0) && registry_next(r, 0, &e));
+	CU_ASSERT(registry_connect(r, &c, 0) && next_effect(r, 0, &e));
 	CU_ASSERT(e.grant.verdict == SHM_GRANTED);
 	c.connection = connection(2);
 	c.client_id = span_str("a");
-	CU_ASSERT(registry_connect(r, &c, 0) && registry_next(r, 0, &e));
+	CU_ASSERT(registry_connect(r, &c, 0) && next_effect(r, 0, &e));
 	CU_ASSERT(e.grant.verdict == SHM_REFUSED_BUSY);
 	registry_closed(r, 0, connection(1));
-	CU_ASSERT(registry_connect(r, &c, 0) && registry_next(r, 0, &e));
+	CU_ASSERT(registry_connect(r, &c, 0) && next_effect(r, 0, &e));
 	CU_ASSERT(e.grant.verdict == SHM_GRANTED);
 	registry_check(r);
 	registry_destroy(&r);
@@ -288,7 +323,7 @@ static void assigned_ids_are_hexadecimal_and_differ(void)
 	for (uint32_t i = 0; i < 100; i++) {
 		struct registry_connect c = {.connection = connection(i)};
 		struct registry_effect e = {.kind = REGISTRY_GRANT};
-		CU_ASSERT(registry_connect(r, &c, 0) && registry_next(r, 0, &e));
+		CU_ASSERT(registry_connect(r, &c, 0) && next_effect(r, 0, &e));
 		CU_ASSERT_FATAL(e.grant.assigned_size == REGISTRY_ID_BYTES);
 		CU_ASSERT(memcmp(e.grant.assigned, "sb-", 3) == 0);
 		for (int k = 3; k < REGISTRY_ID_BYTES; k++)
@@ -302,7 +337,7 @@ static void assigned_ids_are_hexadecimal_and_differ(void)
 		.connection = connection(1),
 		.client_id = {(const uint8_t *)seen[5], REGISTRY_ID_BYTES}};
 	struct registry_effect e = {.kind = REGISTRY_GRANT};
-	CU_ASSERT(registry_connect(r, &c, 0) && registry_next(r, 0, &e));
+	CU_ASSERT(registry_connect(r, &c, 0) && next_effect(r, 0, &e));
 	CU_ASSERT(e.kind == REGISTRY_REVOKE && e.revoke.connection.index == 5);
 	CU_ASSERT(e.revoke.err == ERR_MQTT_TAKEN_OVER);
 	registry_destroy(&r);
@@ -374,7 +409,7 @@ static void walk_take(struct walk *w, uint32_t worker)
 {
 	struct registry_effect e;
 
-	while (registry_next(w->r, worker, &e)) {
+	while (next_effect(w->r, worker, &e)) {
 		const uint32_t index = e.kind == REGISTRY_GRANT ? e.grant.connection.index
 								: e.revoke.connection.index;
 		struct walker *c = &w->at[worker][index];
@@ -435,6 +470,7 @@ static void walk_restart(struct walk *w)
 	const char *ids[WALK_IDS] = {"a", "b", "c", "d", "e", "f"};
 
 	registry_destroy(&w->r);
+	asked_count = 0;
 	w->base += 1000000;
 	w->r = fresh(WALK_IDS, w->base);
 	for (int live = 1; live >= 0; live--) {
@@ -492,6 +528,7 @@ static void at_most_one_is_live_and_epochs_grow(void)
 	for (int run = 0; run < 40; run++) {
 		struct walk w = {.base = BASE, .r = fresh(WALK_IDS, BASE), .fenced = run % 2 == 1};
 		struct rng rng = rng_from(seed + (unsigned)run);
+		lazy = run % 4 >= 2 ? &rng : NULL;
 		for (int i = 0; i < 3000; i++) {
 			walk_step(&w, &rng);
 			walk_check(&w);
@@ -499,6 +536,9 @@ static void at_most_one_is_live_and_epochs_grow(void)
 		/* In the end all leave, and nothing is left. */
 		for (uint32_t k = 0; k < WORKERS; k++)
 			registry_worker_gone(w.r, k);
+		lazy = NULL;
+		pump(w.r);
+		pump(w.r);
 		registry_check(w.r);
 		CU_ASSERT(registry_count(w.r) == 0);
 		CU_ASSERT(registry_next_us(w.r) == UINT64_MAX);

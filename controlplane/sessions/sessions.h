@@ -13,7 +13,9 @@
  * commands is a private copy, judged here. Not here: rings (link/), who may
  * connect (registry/, accounts/), bytes on a disk (storage/). */
 #pragma once
-#include "controlplane/registry/registry.h"
+#include "controlplane/sessions/admission.h"
+#include "dataplane/base/counters.h"
+#include "dataplane/shm/config.h"
 #include "dataplane/shm/parcel.h"
 #include "storage/storage.h"
 
@@ -27,27 +29,6 @@ struct sessions_conf {
 struct sessions_now {
 	uint64_t us;      /* monotonic */
 	uint64_t wall_ms; /* since 1970; may jump */
-};
-
-/* A CONNECT that the registry lets in. */
-struct sessions_connect {
-	uint64_t token; /* comes back when it may be granted */
-	uint32_t worker;
-	struct shm_connection connection;
-	uint64_t epoch;
-	struct span client_id;
-	struct span will; /* {u32 delay_s} and a parcel; empty: none */
-	uint32_t session_expiry_s;
-	uint16_t receive_max;
-	bool clean;
-};
-
-/* What the GRANT says of it, once that is committed. */
-struct sessions_ready {
-	uint64_t token;
-	uint64_t session; /* 0: nothing is kept */
-	enum err err;     /* ERR_NONE, or why it cannot be granted */
-	bool present, durable;
 };
 
 enum sessions_answer {
