@@ -18,12 +18,19 @@ static const char *chars(struct span s)
 
 /* With the lock held */
 
+void rocks_wake(struct rocks_store *r)
+{
+	if (r->idle)
+		pthread_cond_signal(&r->work);
+	r->idle = false;
+}
+
 void rocks_die(struct rocks_store *r, enum err err)
 {
 	if (r->reach.err == ERR_NONE)
 		r->reach.err = err;
 	pthread_cond_broadcast(&r->caught_up);
-	pthread_cond_signal(&r->work);
+	rocks_wake(r);
 }
 
 void rocks_announce(struct rocks_store *r)
@@ -78,7 +85,7 @@ static enum err put_late(struct rocks_store *r, enum storage_sync sync)
 	*r->late_end = late;
 	r->late_end = &late->next;
 	r->batch = rocksdb_writebatch_create();
-	pthread_cond_signal(&r->work);
+	rocks_wake(r);
 	return ERR_NONE;
 }
 
@@ -115,6 +122,7 @@ static enum err submit_locked(struct rocks_store *r, const struct storage_batch 
 		rocks_die(r, ERR_STORAGE_FULL);
 		return r->reach.err;
 	}
+	const bool timing = r->journal_due_us != UINT64_MAX;
 	const enum err err = write_batch(r, b->sync);
 	if (err != ERR_NONE) {
 		r->pending.tail--; /* it was refused: no completion */
@@ -122,8 +130,8 @@ static enum err submit_locked(struct rocks_store *r, const struct storage_batch 
 	}
 	if (b->sync == STORAGE_SYNCED)
 		r->sync_wanted = r->pending.tail;
-	if (b->sync != STORAGE_MEMORY)
-		pthread_cond_signal(&r->work);
+	if (b->sync == STORAGE_SYNCED || (b->sync == STORAGE_JOURNAL && !timing))
+		rocks_wake(r);
 	rocks_announce(r);
 	return err;
 }
@@ -271,7 +279,7 @@ static void rocks_close(struct storage **s)
 
 	pthread_mutex_lock(&r->lock);
 	r->stop = true;
-	pthread_cond_signal(&r->work);
+	rocks_wake(r);
 	pthread_mutex_unlock(&r->lock);
 	pthread_join(r->syncer, NULL);
 	rocks_free(r);

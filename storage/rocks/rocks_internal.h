@@ -32,6 +32,7 @@ struct rocks_store {
 	pthread_cond_t caught_up; /* nothing is late any more */
 	bool stop;
 	bool holding;   /* batches go to `late`, as long as this or late is set */
+	bool idle;      /* the syncer waits for `work` */
 	bool signalled; /* event_fd is readable */
 	struct late_batch *late, **late_end;
 	struct pending pending;
@@ -47,6 +48,7 @@ uint64_t rocks_now_us(void); /* monotonic */
 enum err rocks_judge(char *text);
 
 /* With the lock held. */
+void rocks_wake(struct rocks_store *r);              /* the syncer, if it waits */
 void rocks_die(struct rocks_store *r, enum err err); /* the first error counts */
 void rocks_announce(struct rocks_store *r);          /* event_fd, if poll has something */
 void rocks_wrote(struct rocks_store *r, enum storage_sync sync, size_t bytes);

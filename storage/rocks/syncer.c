@@ -161,6 +161,7 @@ static void wait_for_work(struct rocks_store *r)
 {
 	const uint64_t due_us = r->journal_due_us;
 
+	r->idle = true;
 	if (due_us == UINT64_MAX || dead(r)) {
 		pthread_cond_wait(&r->work, &r->lock);
 		return;
@@ -168,6 +169,7 @@ static void wait_for_work(struct rocks_store *r)
 	const struct timespec until = {
 		(time_t)(due_us / SECOND_US), (long)(due_us % SECOND_US * 1000)};
 	pthread_cond_timedwait(&r->work, &r->lock, &until);
+	r->idle = false;
 }
 
 void *rocks_syncer(void *store)

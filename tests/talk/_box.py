@@ -167,35 +167,42 @@ def wait_until(what, condition, patience_s=PATIENCE_S):
         gate.wait(0.02)
 
 
-def main(cases, nics=("tap", "af_packet")):
+def variant(nic, workers):
+    """What a case's name ends with."""
+    return nic if workers == 1 else f"{nic}_{workers}w"
+
+
+def main(cases, variants=(("tap", 1), ("af_packet", 1)), options=()):
     """`--list` or names on the command line; a line `ok NAME` or `not ok NAME: why` each.
 
-    A case takes a Box; its name gets the NIC's appended. Cases that start their own box are
-    marked by an attribute `alone`.
+    A case takes a Box; its name gets the NIC's appended, and the workers' if there are several. Cases
+    that start their own box are marked by an attribute `alone`, and take a NIC and how many workers.
     """
-    names = [f"{name}_{nic}" for nic in nics for name in cases]
+    names = [f"{name}_{variant(*v)}" for v in variants for name in cases]
     if sys.argv[1:] == ["--list"]:
         print("\n".join(names))
         return 0
     chosen = sys.argv[1:] or names
     failed = 0
-    for nic in nics:
+    for nic, workers in variants:
+        more = ("--workers", str(workers), *options) if workers > 1 else tuple(options)
         box = None
         for name, case in cases.items():
-            if f"{name}_{nic}" not in chosen:
+            full = f"{name}_{variant(nic, workers)}"
+            if full not in chosen:
                 continue
             try:
                 if getattr(case, "alone", False):
                     if box is not None:
                         box.stop()
                         box = None
-                    case(nic)
+                    case(nic, *(() if workers == 1 else more))
                 else:
-                    box = box or Box(nic)
+                    box = box or Box(nic, *more)
                     case(box)
-                print(f"ok {name}_{nic}", flush=True)
+                print(f"ok {full}", flush=True)
             except (Failed, OSError, KeyError, ValueError, subprocess.SubprocessError) as e:
-                print(f"not ok {name}_{nic}: {type(e).__name__}: {e}", flush=True)
+                print(f"not ok {full}: {type(e).__name__}: {e}", flush=True)
                 failed += 1
         if box is not None:
             box.stop()
