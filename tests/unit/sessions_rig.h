@@ -78,7 +78,7 @@ struct rig_who {
 	const char *will;     /* topic=payload; NULL: none */
 	uint32_t will_delay_s;
 };
-uint64_t rig_connect(struct rig *r, const struct rig_who *who); /* after rig_run: rig_ready */
+uint64_t rig_connect(struct rig *r, const struct rig_who *who); /* its epoch; 0: not now */
 struct sessions_ready rig_ready(struct rig *r);
 
 struct rig_store_work {
