@@ -8,6 +8,7 @@ enum { RUNS = 12, STEPS = 3000, TEXT = 96, WORDS = 9 };
 
 static struct rig rig;
 static struct rng rng;
+static uint64_t positions;
 
 /* Mostly small, so that some of them mean something; at times the largest. */
 static uint64_t number(void)
@@ -73,7 +74,8 @@ static void work(void)
 	w.sequence = ++rig.sequence[worker];
 	if (rng_below(&rng, 20) == 0)
 		w.sequence = rng_below(&rng, 50) == 0 ? number() : rng_below(&rng, 9);
-	(void)sessions_work(rig.s, worker, type, &w, in, rig.now);
+	if (sessions_work(rig.s, worker, type, &w, in, rig.now) == SESSIONS_LATER)
+		rig.sequence[worker]--;
 }
 
 static void come(void)
@@ -100,7 +102,8 @@ static void position(void)
 		.delivered = number(),
 		.receive_max = (uint16_t)number()};
 
-	(void)sessions_position(rig.s, rng_below(&rng, RIG_WORKERS), number(), &p, rig.now);
+	if (sessions_position(rig.s, rng_below(&rng, RIG_WORKERS), number(), &p, rig.now))
+		positions++;
 }
 
 static void answer(void)
@@ -183,6 +186,7 @@ static void anything_may_be_said(void)
 		CU_ASSERT(sessions_loaded(rig.s));
 		rig_fini(&rig);
 	}
+	CU_ASSERT(positions > 0);
 }
 
 static const struct unit_test tests[] = {
