@@ -22,7 +22,8 @@ static uint64_t number(void)
 
 static struct shm_connection connection(void)
 {
-	return (struct shm_connection){(uint32_t)number(), 1};
+	return (struct shm_connection){
+		(uint32_t)number(), rng_below(&rng, 9) == 0 ? UINT32_MAX : 1};
 }
 
 /* A STORE's text that is whole, or has a byte changed, or is cut. */
@@ -98,11 +99,12 @@ static void come(void)
 static void position(void)
 {
 	const struct shm_position p = {.connection = connection(),
-		.session = number(),
+		.session = rng_below(&rng, 40),
 		.delivered = number(),
 		.receive_max = (uint16_t)number()};
+	const uint64_t epoch = rng_below(&rng, 4) == 0 ? number() : rig.epoch;
 
-	if (sessions_position(rig.s, rng_below(&rng, RIG_WORKERS), number(), &p, rig.now))
+	if (sessions_position(rig.s, rng_below(&rng, RIG_WORKERS), epoch, &p, rig.now))
 		positions++;
 }
 
