@@ -2,9 +2,13 @@
 #include "storage/rocks/rocks_internal.h"
 
 #include "dataplane/base/assert.h"
+#include "storage/rocks/journal.h"
 
 #include <stdlib.h>
 #include <unistd.h>
+
+/* What an operation costs in memory beside its bytes: about. */
+enum { ENTRY_BYTES = 100 };
 
 static struct rocks_store *store_of(struct storage *s)
 {
@@ -44,10 +48,22 @@ void rocks_announce(struct rocks_store *r)
 	ASSERT(r->signalled);
 }
 
+size_t rocks_seal(const struct rocks_store *r, rocksdb_writebatch_t *batch)
+{
+	uint8_t claim[JOURNAL_CLAIM];
+	size_t bytes;
+
+	journal_claim(claim, r->journal_synced);
+	rocksdb_writebatch_put_log_data(batch, (const char *)claim, sizeof(claim));
+	rocksdb_writebatch_data(batch, &bytes);
+	return bytes + (size_t)rocksdb_writebatch_count(batch) * ENTRY_BYTES;
+}
+
 void rocks_wrote(struct rocks_store *r, enum storage_sync sync, size_t bytes)
 {
 	r->reach.written++;
 	r->journal_bytes += bytes;
+	r->journal_batches++;
 	if (sync == STORAGE_JOURNAL && r->journal_due_us == UINT64_MAX)
 		r->journal_due_us = rocks_now_us() + r->conf.sync_interval_us;
 }
@@ -98,11 +114,10 @@ static bool would_wait(const char *text)
 static enum err write_batch(struct rocks_store *r, enum storage_sync sync)
 {
 	char *text = NULL;
-	size_t bytes;
 
 	if (r->holding || r->late != NULL)
 		return put_late(r, sync);
-	rocksdb_writebatch_data(r->batch, &bytes);
+	const size_t bytes = rocks_seal(r, r->batch);
 	rocksdb_write(r->db, r->write_now, r->batch, &text);
 	if (would_wait(text)) {
 		free(text);

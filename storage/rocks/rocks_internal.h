@@ -39,7 +39,9 @@ struct rocks_store {
 	struct pending_reach reach;
 	uint64_t sync_wanted;    /* a SYNCED batch waits below this position */
 	uint64_t journal_due_us; /* the timer of JOURNAL batches; UINT64_MAX: not running */
-	uint64_t journal_bytes;  /* written since the journal's file was begun */
+	/* Of the journal's present file: */
+	uint64_t journal_bytes, journal_batches; /* written */
+	uint64_t journal_synced;                 /* batches that are on the disk for certain */
 	struct storage_facts facts;
 };
 
@@ -51,6 +53,8 @@ enum err rocks_judge(char *text);
 void rocks_wake(struct rocks_store *r);              /* the syncer, if it waits */
 void rocks_die(struct rocks_store *r, enum err err); /* the first error counts */
 void rocks_announce(struct rocks_store *r);          /* event_fd, if poll has something */
+/* Ends a batch with what the journal claims; its size, in the journal or in memory. */
+size_t rocks_seal(const struct rocks_store *r, rocksdb_writebatch_t *batch);
 void rocks_wrote(struct rocks_store *r, enum storage_sync sync, size_t bytes);
 
 /* syncer.c: the argument is the store. */

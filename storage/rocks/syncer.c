@@ -44,6 +44,7 @@ static enum err sync_journal(struct rocks_store *r)
 static void sync_written(struct rocks_store *r)
 {
 	const uint64_t covers = r->reach.written, began_us = rocks_now_us();
+	const uint64_t batches = r->journal_batches;
 
 	r->journal_due_us = UINT64_MAX;
 	pthread_mutex_unlock(&r->lock);
@@ -55,6 +56,7 @@ static void sync_written(struct rocks_store *r)
 		return;
 	}
 	r->reach.synced = covers;
+	r->journal_synced = r->conf.no_sync ? 0 : batches;
 	r->facts.syncs++;
 	r->facts.sync_us_last = took_us;
 	if (took_us > r->facts.sync_us_max)
@@ -100,6 +102,8 @@ static void turn(struct rocks_store *r)
 		const enum err err = flush_memory(r);
 		pthread_mutex_lock(&r->lock);
 		r->journal_bytes = 0;
+		r->journal_batches = 0;
+		r->journal_synced = 0;
 		if (err != ERR_NONE)
 			rocks_die(r, err);
 	}
@@ -123,10 +127,9 @@ static void drop_late(struct rocks_store *r)
 static void write_late(struct rocks_store *r)
 {
 	struct late_batch *late = r->late;
+	const size_t bytes = rocks_seal(r, late->batch);
 	char *text = NULL;
-	size_t bytes;
 
-	rocksdb_writebatch_data(late->batch, &bytes);
 	pthread_mutex_unlock(&r->lock);
 	rocksdb_write(r->db, r->write_late, late->batch, &text);
 	const enum err err = rocks_judge(text);

@@ -75,6 +75,16 @@ static void keeps_what_was_completed(void)
 	rig_fini(&r);
 }
 
+/* Zeros where a file system had not yet written: more cruel than most. */
+static void keeps_it_where_zeros_are_left(void)
+{
+	struct rig r;
+
+	rig_init(&r);
+	CU_ASSERT(bad_cuts(&r, cuts() / 2, true) == 0);
+	rig_fini(&r);
+}
+
 /* The control: without syncs the same check must find loss, else it is blind. */
 static void is_seen_to_lose_without_syncs(void)
 {
@@ -90,6 +100,7 @@ static void is_seen_to_lose_without_syncs(void)
 
 static const struct unit_test tests[] = {
 	{"powercut_keeps_what_was_completed", keeps_what_was_completed},
+	{"powercut_keeps_it_where_zeros_are_left", keeps_it_where_zeros_are_left},
 	{"powercut_is_seen_to_lose_without_syncs", is_seen_to_lose_without_syncs},
 };
 
