@@ -133,7 +133,7 @@ static struct rocks_store *store_create(const struct rocks_conf *conf)
 	r->base.ops = &rocks_ops;
 	r->conf = *conf;
 	r->event_fd = -1;
-	r->late_end = &r->late;
+	batch_list_init(&r->late);
 	r->journal_due_us = UINT64_MAX;
 	r->write_now = rocksdb_writeoptions_create();
 	rocksdb_writeoptions_set_no_slowdown(r->write_now, 1);

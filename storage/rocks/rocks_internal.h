@@ -3,18 +3,12 @@
  * Two threads: the owner's, which calls the interface, and the syncer. All of struct rocks_store
  * below `lock` is under it; RocksDB's writes are done with it held, its syncs without. */
 #pragma once
+#include "storage/copy.h"
 #include "storage/pending.h"
 #include "storage/rocks/rocks.h"
 
 #include <pthread.h>
 #include <rocksdb/c.h>
-
-/* A batch that could not be written at once, because RocksDB has to catch up. */
-struct late_batch {
-	struct late_batch *next;
-	rocksdb_writebatch_t *batch;
-	enum storage_sync sync;
-};
 
 struct rocks_store {
 	struct storage base; /* first */
@@ -31,10 +25,10 @@ struct rocks_store {
 	pthread_cond_t work;      /* for the syncer */
 	pthread_cond_t caught_up; /* nothing is late any more */
 	bool stop;
-	bool holding;   /* batches go to `late`, as long as this or late is set */
-	bool idle;      /* the syncer waits for `work` */
-	bool signalled; /* event_fd is readable */
-	struct late_batch *late, **late_end;
+	bool holding;           /* batches go to `late`, as long as this or late is set */
+	bool idle;              /* the syncer waits for `work` */
+	bool signalled;         /* event_fd is readable */
+	struct batch_list late; /* for the syncer to write, in order */
 	struct pending pending;
 	struct pending_reach reach;
 	uint64_t sync_wanted;    /* a SYNCED batch waits below this position */
@@ -48,6 +42,16 @@ struct rocks_store {
 uint64_t rocks_now_us(void); /* monotonic */
 /* What RocksDB's text means; frees it. ERR_NONE for NULL. */
 enum err rocks_judge(char *text);
+
+static inline const char *rocks_chars(struct span s)
+{
+	return s.size == 0 ? "" : (const char *)s.at;
+}
+
+void rocks_fill(rocksdb_writebatch_t *to, const struct storage_op *op); /* no range */
+/* late.c: without the lock, by the syncer. */
+enum err rocks_fill_late(
+	struct rocks_store *r, rocksdb_writebatch_t *to, const struct batch_copy *c);
 
 /* With the lock held. */
 void rocks_wake(struct rocks_store *r);              /* the syncer, if it waits */

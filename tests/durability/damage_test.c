@@ -16,7 +16,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FLIPS = 150, FLIPS_LONG = 3000, BATCHES = 300, FILES_MAX = 64, FAULTS = 20 };
+enum {
+	FLIPS = 100,
+	FLIPS_LONG = 3000,
+	TAIL_SIZE = 256,
+	BATCHES = 300,
+	FILES_MAX = 64,
+	FAULTS = 20
+};
 
 struct file {
 	char path[RIG_PATH + 300];
@@ -59,12 +66,22 @@ static void flip(const char *path, uint64_t bit)
 	close(fd);
 }
 
+/* Half of them near the end, where damage looks most like a power cut. */
+static uint64_t some_bit(const struct file *f, struct rng *rng)
+{
+	const uint64_t near = f->size < TAIL_SIZE ? f->size : TAIL_SIZE;
+
+	if (rng_below(rng, 2) == 0)
+		return rng_next(rng) % (8 * f->size);
+	return 8 * (f->size - near) + rng_next(rng) % (8 * near);
+}
+
 /* One bit of one file, each file as likely as the others, there and back again. */
 static bool survives_flip(struct rig *r, struct rng *rng, uint32_t *refused)
 {
 	struct file files[FILES_MAX];
 	const struct file *f = &files[rng_below(rng, files_of(r, files))];
-	const uint64_t bit = rng_next(rng) % (8 * f->size);
+	const uint64_t bit = some_bit(f, rng);
 	uint64_t batches;
 	char why[256] = "";
 	enum err err;
