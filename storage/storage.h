@@ -7,7 +7,8 @@
  * as unsigned bytes; `schema/` gives them meaning and versions.
  *
  * On ERR from the disk the store is dead: complete everything with the error,
- * close, exit, be restarted. No retry, no partial truth. One thread submits and polls.
+ * close, exit, be restarted. No retry, no partial truth. One thread calls everything here.
+ * What a store holds when it is opened is on the disk: it may be answered for at once.
  * Time and faults are the implementation's: rocks/ on a disk, memory/ for tests. */
 #pragma once
 #include "dataplane/base/attr.h"
@@ -17,14 +18,16 @@
 /* How far a batch must be before it is complete: MEMORY: applied, no journal. JOURNAL: written to
  * the journal; survives the process, not the machine until the next sync (a timer of the
  * implementation's or a later SYNCED batch). SYNCED: on the disk. A read or scan sees every batch
- * submitted before it. */
+ * submitted before it. These are promises, not bans: an implementation may keep more. Power takes
+ * batches from the end of the order of submission, whatever their class. */
 enum storage_sync { STORAGE_MEMORY, STORAGE_JOURNAL, STORAGE_SYNCED };
 enum storage_op_kind { STORAGE_PUT, STORAGE_DELETE, STORAGE_DELETE_RANGE };
 
 struct storage_op {
 	enum storage_op_kind kind;
 	struct span key;
-	struct span value; /* PUT: the value; DELETE_RANGE: the end, exclusive */
+	struct span
+		value; /* PUT: the value; DELETE_RANGE: the end, exclusive; not above: nothing */
 };
 
 struct storage_batch {
@@ -52,8 +55,8 @@ struct storage_facts {
 struct storage;
 
 struct storage_ops {
-	/* Copies the batch. ERR_NONE, or the error that killed the store. Never waits for a disk.
-	 */
+	/* Copies the batch. ERR_NONE, or the error that killed the store: then this batch has no
+	 * completion. Never waits for a disk. */
 	enum err (*submit)(struct storage *s, const struct storage_batch *b);
 	/* The value is the caller's copy: at most `room` bytes are written, *size is the whole
 	 * size. May wait for a disk. */
@@ -63,12 +66,12 @@ struct storage_ops {
 	 * the call. `seen` must not call the store. */
 	enum err (*scan)(struct storage *s, struct span from, struct span to,
 		bool (*seen)(void *owner, struct span key, struct span value), void *owner);
-	/* Completions in order of submission. */
+	/* Completions in order of submission; after the first with an error, all have it. */
 	uint32_t (*poll)(struct storage *s, struct storage_completion *out, uint32_t max);
 	/* A descriptor that is readable when poll has something; -1: none, only poll tells. */
 	int (*event_fd)(const struct storage *s);
 	void (*facts)(const struct storage *s, struct storage_facts *out);
-	/* Completes nothing more. */
+	/* Syncs what it can; completes nothing more. May wait for a disk. */
 	void (*close)(struct storage **s);
 };
 

@@ -25,6 +25,15 @@ static inline bool span_equal(struct span a, struct span b)
 	return a.size == b.size && (a.size == 0 || memcmp(a.at, b.at, a.size) == 0);
 }
 
+/* Below, at or above 0: as unsigned bytes, a prefix before what it begins. */
+static inline int span_compare(struct span a, struct span b)
+{
+	const size_t common = a.size < b.size ? a.size : b.size;
+	const int order = common == 0 ? 0 : memcmp(a.at, b.at, common);
+
+	return order != 0 ? order : (a.size > b.size) - (a.size < b.size);
+}
+
 /* The bytes after the first n; n must not exceed the size. */
 static inline struct span span_skip(struct span s, size_t n)
 {

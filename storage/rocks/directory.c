@@ -1,0 +1,97 @@
+/* directory.c - what must be so before RocksDB may open a directory. */
+#include "storage/rocks/directory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static enum err fail(const char *what, const char *directory, char why[STORAGE_WHY_MAX])
+{
+	const enum err err = errno == ENOSPC || errno == EDQUOT ? ERR_STORAGE_FULL : ERR_STORAGE_IO;
+
+	snprintf(why, STORAGE_WHY_MAX, "%s: %s: %s", directory, what, strerror(errno));
+	return err;
+}
+
+/* The entry of a directory that was just made must survive, too. */
+static enum err sync_parent(const char *directory, char why[STORAGE_WHY_MAX])
+{
+	char parent[PATH_MAX];
+
+	snprintf(parent, sizeof(parent), "%s/..", directory);
+	const int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return fail("its parent cannot be opened", directory, why);
+	const int failed = fsync(fd);
+	const enum err err =
+		failed ? fail("its parent cannot be synced", directory, why) : ERR_NONE;
+	close(fd);
+	return err;
+}
+
+static bool begins(const char *name, const char *with)
+{
+	return strncmp(name, with, strlen(with)) == 0;
+}
+
+static bool ends(const char *name, const char *with)
+{
+	const size_t size = strlen(name), tail = strlen(with);
+
+	return size >= tail && strcmp(name + size - tail, with) == 0;
+}
+
+/* What a power cut may leave of a store that was just being made: RocksDB begins its journal
+ * when CURRENT is on the disk. */
+static bool is_beginning(const char *name)
+{
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, "lost+found") == 0)
+		return true;
+	return begins(name, "LOG") || strcmp(name, "LOCK") == 0 || begins(name, "IDENTITY") ||
+	       begins(name, "MANIFEST-") || ends(name, ".dbtmp");
+}
+
+static enum err check_contents(DIR *d, const char *directory, char why[STORAGE_WHY_MAX])
+{
+	const struct dirent *entry;
+	char foreign[NAME_MAX + 1] = "";
+	bool current = false;
+
+	while ((entry = readdir(d)) != NULL) {
+		current |= strcmp(entry->d_name, "CURRENT") == 0;
+		if (!is_beginning(entry->d_name))
+			snprintf(foreign, sizeof(foreign), "%s", entry->d_name);
+	}
+	if (current || foreign[0] == '\0')
+		return ERR_NONE;
+	snprintf(why, STORAGE_WHY_MAX,
+		"%s: holds files (%.100s) but no store: its CURRENT is missing", directory,
+		foreign);
+	return ERR_STORAGE_CORRUPT;
+}
+
+enum err rocks_directory_prepare(const char *directory, char why[STORAGE_WHY_MAX])
+{
+	if (mkdir(directory, 0700) == 0) {
+		const enum err err = sync_parent(directory, why);
+		if (err != ERR_NONE)
+			return err;
+	} else if (errno != EEXIST) {
+		return fail("the directory cannot be made", directory, why);
+	}
+	DIR *d = opendir(directory);
+	if (d == NULL)
+		return fail("the directory cannot be opened", directory, why);
+	enum err err = ERR_NONE;
+	if (faccessat(dirfd(d), ".", R_OK | W_OK | X_OK, AT_EACCESS) != 0)
+		err = fail("the directory may not be written", directory, why);
+	if (err == ERR_NONE)
+		err = check_contents(d, directory, why);
+	closedir(d);
+	return err;
+}
