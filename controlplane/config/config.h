@@ -25,13 +25,16 @@ enum config_type {
 	CONFIG_SECONDS,  /* the same, in whole seconds, and kept in them */
 	CONFIG_ADDRESS,  /* 192.0.2.1 */
 	CONFIG_TEXT,     /* at most `max` bytes */
+	CONFIG_CHOICE,   /* one word of several */
 	CONFIG_IMPAIR,   /* impair.h */
 };
 
 struct config_key {
 	const char *name; /* "tcp.keepalive" */
 	const char *text;
-	const char *initial_text; /* default of ADDRESS, TEXT and IMPAIR */
+	/* Default of ADDRESS, TEXT and IMPAIR; of CHOICE all words, the default first, a space
+	 * between two. */
+	const char *initial_text;
 	uint64_t min, max; /* COUNT, SIZE, DURATION, SECONDS, in base units; TEXT: max bytes */
 	uint64_t initial;  /* default of those */
 	enum config_type type;

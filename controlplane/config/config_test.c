@@ -48,7 +48,8 @@ static void values_are_read_in_their_units(void)
 			"idle:\n"
 			"  spin: 5us\n"
 			"net:\n"
-			"  nic: no\n"
+			"  nic: af_packet\n"
+			"  interface: no\n"
 			"  address: 10.1.2.3\n"
 			"  impair: loss=5%,delay=20ms,seed=7\n",
 			  &c) == ERR_NONE);
@@ -56,9 +57,25 @@ static void values_are_read_in_their_units(void)
 	CU_ASSERT(c.receive_window_max == MIB && c.tcp_keepalive_us == 2 * MINUTE);
 	CU_ASSERT(c.time_wait_us == 0 && c.mqtt_port == 8883 && c.keepalive_max_s == 3600);
 	CU_ASSERT(c.idle_spin_us == 5);
-	CU_ASSERT_STRING_EQUAL(c.nic, "no"); /* a text, not a boolean */
+	CU_ASSERT_STRING_EQUAL(c.interface, "no"); /* a text, not a boolean */
+	CU_ASSERT_STRING_EQUAL(c.nic, "af_packet");
 	CU_ASSERT(memcmp(&c.address, (const uint8_t[]){10, 1, 2, 3}, 4) == 0);
 	CU_ASSERT(c.impair.loss_ppm == 50000 && c.impair.delay_us == 20000 && c.impair.seed == 7);
+}
+
+static void a_choice_is_one_of_its_words(void)
+{
+	static const char *const words[] = {"synced", "journal", "memory"};
+	struct shm_config c;
+	char yaml[64];
+
+	config_defaults(&c);
+	CU_ASSERT_STRING_EQUAL(c.durability, "synced");
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		snprintf(yaml, sizeof(yaml), "storage:\n  durability: %s\n", words[i]);
+		CU_ASSERT(parse(yaml, &c) == ERR_NONE);
+		CU_ASSERT_STRING_EQUAL(c.durability, words[i]);
+	}
 }
 
 static const struct {
@@ -121,6 +138,17 @@ static const struct {
 		"box.yaml:3:1: this is not YAML: found unexpected end of stream"},
 	{"net:\n  address: 10.0.0\n",
 		"box.yaml:2:12: net.address: \"10.0.0\" is not an IPv4 address, such as 192.0.2.1"},
+	{"storage:\n  durability: sync\n", "box.yaml:2:15: storage.durability: \"sync\" is not "
+					   "synced, journal or memory"},
+	{"storage:\n  durability: synced journal\n",
+		"box.yaml:2:15: storage.durability: \"synced journal\" is not synced, journal or "
+		"memory"},
+	{"storage:\n  durability:\n",
+		"box.yaml:2:14: storage.durability: \"\" is not synced, journal or memory"},
+	{"net:\n  nic: no\n", "box.yaml:2:8: net.nic: \"no\" is not tap or af_packet"},
+	{"limits:\n  queue_bytes: 1MiB\n", "box.yaml:1:1: limits.queue_bytes: 1048576 bytes hold "
+					   "no packet of limits.packet_size, "
+					   "16777216 bytes; raise it, or lower packet_size"},
 	{"net:\n  interface: a_name_that_is_long\n",
 		"box.yaml:2:14: net.interface: \"a_name_that_is_long\" is not at most 15 letters, "
 		"digits "
@@ -394,6 +422,7 @@ static void impossible_impairments_are_refused_by_name(void)
 static const struct unit_test tests[] = {
 	{"an_empty_file_is_all_defaults", an_empty_file_is_all_defaults},
 	{"values_are_read_in_their_units", values_are_read_in_their_units},
+	{"a_choice_is_one_of_its_words", a_choice_is_one_of_its_words},
 	{"mistakes_are_told_with_place_and_remedy", mistakes_are_told_with_place_and_remedy},
 	{"all_mistakes_are_told_at_once", all_mistakes_are_told_at_once},
 	{"hostile_files_are_refused", hostile_files_are_refused},

@@ -17,6 +17,7 @@
 #define INITIAL_SECONDS(v)  .initial = (v)
 #define INITIAL_ADDRESS(v)  .initial_text = (v)
 #define INITIAL_TEXT(v)     .initial_text = (v)
+#define INITIAL_CHOICE(v)   .initial_text = (v)
 #define INITIAL_IMPAIR(v)   .initial_text = (v)
 
 static const struct config_key keys[] = {
@@ -79,6 +80,7 @@ static bool read_number(const struct config_key *key, const char *text, uint64_t
 		return units_duration(text, out) && *out % SECOND == 0;
 	case CONFIG_ADDRESS:
 	case CONFIG_TEXT:
+	case CONFIG_CHOICE:
 	case CONFIG_IMPAIR:
 		break;
 	}
@@ -129,6 +131,47 @@ static bool is_plain(const char *text)
 	return true;
 }
 
+/* Bytes of the word at the start of a CHOICE's words. */
+static size_t word_size(const char *words)
+{
+	return strcspn(words, " ");
+}
+
+/* The next word; NULL: that was the last. */
+static const char *word_next(const char *words)
+{
+	const char *space = strchr(words, ' ');
+	return space == NULL ? NULL : space + 1;
+}
+
+static bool is_choice(const struct config_key *key, const char *text)
+{
+	for (const char *w = key->initial_text; w != NULL; w = word_next(w))
+		if (strlen(text) == word_size(w) && memcmp(text, w, word_size(w)) == 0)
+			return true;
+	return false;
+}
+
+static void print_choice(const struct config_key *key, char *out, size_t size)
+{
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (const char *w = key->initial_text; w != NULL && used < size; w = word_next(w)) {
+		const char *between = used == 0 ? "" : word_next(w) == NULL ? " or " : ", ";
+		const int n =
+			snprintf(out + used, size - used, "%s%.*s", between, (int)word_size(w), w);
+		used += n > 0 ? (size_t)n : size;
+	}
+}
+
+static void set_text(const struct config_key *key, const char *text, size_t size, char *field)
+{
+	ASSERT(size < key->size);
+	memset(field, 0, key->size);
+	memcpy(field, text, size);
+}
+
 enum err config_set(const struct config_key *key, const char *text, struct shm_config *c, char *why,
 	size_t why_size)
 {
@@ -147,8 +190,14 @@ enum err config_set(const struct config_key *key, const char *text, struct shm_c
 			snprintf(why, why_size, "\"%.40s\" is not %s", text, range);
 			return ERR_CONFIG;
 		}
-		memset(field, 0, key->size);
-		snprintf(field, key->size, "%s", text);
+		set_text(key, text, strlen(text), field);
+		return ERR_NONE;
+	case CONFIG_CHOICE:
+		if (!is_choice(key, text)) {
+			snprintf(why, why_size, "\"%.40s\" is not %s", text, range);
+			return ERR_CONFIG;
+		}
+		set_text(key, text, strlen(text), field);
 		return ERR_NONE;
 	case CONFIG_IMPAIR:
 		return impair_parse(text, &c->impair, why, why_size);
@@ -169,7 +218,10 @@ void config_defaults(struct shm_config *out)
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		const struct config_key *key = &keys[i];
 		enum err e = ERR_NONE;
-		if (key->initial_text != NULL)
+		if (key->type == CONFIG_CHOICE)
+			set_text(key, key->initial_text, word_size(key->initial_text),
+				(char *)out + key->offset);
+		else if (key->initial_text != NULL)
 			e = config_set(key, key->initial_text, out, why, sizeof(why));
 		else if (key->type == CONFIG_SECONDS)
 			set(key, out, key->initial / SECOND);
@@ -200,6 +252,7 @@ void config_value(const struct config_key *key, const struct shm_config *c, char
 		units_print_address((uint32_t)config_get(key, c), out, size);
 		return;
 	case CONFIG_TEXT:
+	case CONFIG_CHOICE:
 		snprintf(out, size, "%.*s", (int)key->size, field);
 		return;
 	case CONFIG_IMPAIR:
@@ -226,6 +279,9 @@ void config_range(const struct config_key *key, char *out, size_t size)
 	case CONFIG_TEXT:
 		snprintf(out, size, "at most %llu letters, digits and signs",
 			(unsigned long long)key->max);
+		return;
+	case CONFIG_CHOICE:
+		print_choice(key, out, size);
 		return;
 	case CONFIG_IMPAIR:
 		snprintf(out, size, "off, or a list of impairments");

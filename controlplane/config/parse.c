@@ -334,6 +334,12 @@ static void check_together(struct parser *p)
 			"mqtt.takeover_timeout: must be shorter than mqtt.grant_timeout, or a "
 			"client "
 			"that comes back hears that we are busy");
+	if (c->queue_bytes_max < c->packet_size_max)
+		complain(p, start,
+			"limits.queue_bytes: %llu bytes hold no packet of limits.packet_size, %u "
+			"bytes; "
+			"raise it, or lower packet_size",
+			(unsigned long long)c->queue_bytes_max, c->packet_size_max);
 	if (c->filters_max > c->subscriptions_max)
 		complain(p, start,
 			"limits.filters: %u is more than limits.subscriptions, %u; lower it",
