@@ -1,27 +1,33 @@
-/* main.c - signalbox-controlplane: the control plane on real time, real memory and a real socket.
+/* main.c - signalbox-controlplane: the control plane on real time, real memory, a real socket and a
+ * real disk.
  *
  * Waits without spinning: in poll, for the doorbell that workers ring, the
- * local socket, a signal, or the next thing that is due. What it does is in
- * link/, registry/, ipc/. */
+ * store, the local socket, a signal, or the next thing that is due. What it does
+ * is in link/, registry/, sessions/, ipc/. When the store fails it ends at once;
+ * the launcher starts it again, later and later if that does not help. */
 #include "controlplane/ipc/answer.h"
 #include "controlplane/ipc/server.h"
 #include "controlplane/options.h"
 #include "controlplane/privileges.h"
 #include "dataplane/shm/attach.h"
 #include "dataplane/shm/doorbell.h"
+#include "storage/rocks/rocks.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <time.h>
 
 enum {
 	FD_SIGNALS,
 	FD_DOORBELL,
+	FD_STORE,
 	FD_IPC,
 	FDS = FD_IPC + IPC_FDS_MAX,
 	BUSY_TURNS = 64, /* turns with work between two looks at the descriptors */
@@ -32,6 +38,7 @@ enum {
 struct process {
 	struct shm_map map;
 	struct controlplane *cp;
+	struct storage *store;
 	struct ipc_server server;
 	int signals;
 	uint64_t nap_us;
@@ -44,6 +51,15 @@ static uint64_t clock_us(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
+}
+
+static struct sessions_now clock_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (struct sessions_now){.us = clock_us(),
+		.wall_ms = (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u};
 }
 
 __attribute__((noreturn)) static void fail(int code, const char *what, const char *why)
@@ -60,13 +76,14 @@ static size_t answer(void *owner, struct span request, uint8_t *reply)
 /* How long to wait at most; without a doorbell, longer and longer naps. */
 static uint64_t patience_us(struct process *p, bool worked)
 {
-	const uint64_t now_us = clock_us(), next_us = controlplane_next_us(p->cp, now_us);
+	const struct sessions_now now = clock_now();
+	const uint64_t next_us = controlplane_next_us(p->cp, now);
 
 	if (worked) {
 		p->nap_us = NAP_US_MIN;
 		return 0;
 	}
-	uint64_t wait_us = next_us <= now_us ? 0 : next_us - now_us;
+	uint64_t wait_us = next_us <= now.us ? 0 : next_us - now.us;
 	if (p->map.doorbell >= 0)
 		return wait_us;
 	wait_us = p->nap_us < wait_us ? p->nap_us : wait_us;
@@ -91,6 +108,7 @@ static void wait_work(struct process *p, bool worked)
 
 	fds[FD_SIGNALS] = (struct pollfd){.fd = p->signals, .events = POLLIN};
 	fds[FD_DOORBELL] = (struct pollfd){.fd = p->map.doorbell, .events = POLLIN};
+	fds[FD_STORE] = (struct pollfd){.fd = p->store->ops->event_fd(p->store), .events = POLLIN};
 	ipc_server_fds(&p->server, &fds[FD_IPC]);
 	shm_doorbell_sleep(own);
 	if (controlplane_pending(p->cp))
@@ -109,12 +127,25 @@ static void wait_work(struct process *p, bool worked)
 	}
 }
 
+/* What it had not acknowledged is said again to the one that starts next. */
+__attribute__((noreturn)) static void die_with_store(struct process *p, enum err why)
+{
+	fprintf(stderr, "signalbox-controlplane: the store has failed: %s; %s\n", err_text(why),
+		options_store_remedy(why));
+	controlplane_retire(p->cp);
+	p->store->ops->close(&p->store);
+	_exit(EXIT_STORE_FAILED);
+}
+
 static void serve(struct process *p)
 {
 	uint32_t busy = 0;
+	bool worked;
 
 	while (!p->stop) {
-		const bool worked = controlplane_turn(p->cp, clock_us());
+		const enum err e = controlplane_turn(p->cp, clock_now(), &worked);
+		if (e != ERR_NONE)
+			die_with_store(p, e);
 		if (worked && ++busy < BUSY_TURNS)
 			continue;
 		busy = 0;
@@ -144,6 +175,29 @@ static void watch_signals(struct process *p)
 		fail(EXIT_FAILURE, "signalfd", strerror(errno));
 }
 
+__attribute__((noreturn)) static void refuse_store(const char *why, enum err e)
+{
+	fprintf(stderr, "signalbox-controlplane: %s; %s\n", why, options_store_remedy(e));
+	exit(EXIT_STORE_UNUSABLE);
+}
+
+/* As the user that we are from now on; nobody else is to read it. */
+static void open_store(struct process *p, const char *data, const struct shm_config *config)
+{
+	static char directory[PATH_MAX];
+	char why[STORAGE_WHY_MAX];
+
+	if (snprintf(directory, sizeof(directory), "%s/store", data) >= (int)sizeof(directory))
+		fail(EXIT_USAGE, "--data", "the path is too long");
+	umask(S_IRWXG | S_IRWXO);
+	struct rocks_conf conf = storage_rocks_conf(directory);
+	conf.sync_interval_us = config->sync_interval_us;
+	conf.wal_bytes_max = config->wal_bytes_max;
+	const enum err e = storage_rocks_open(&conf, &p->store, why);
+	if (e != ERR_NONE)
+		refuse_store(why, e);
+}
+
 static void create(struct process *p, const struct shm_config *config)
 {
 	struct controlplane_conf conf = {.cp = p->map.base[SHM_CP],
@@ -151,13 +205,18 @@ static void create(struct process *p, const struct shm_config *config)
 		.dp = p->map.view[SHM_DP],
 		.workers = p->map.workers,
 		.pid = (uint32_t)getpid(),
-		.config = config};
+		.config = config,
+		.store = p->store};
 
 	if (getrandom(&conf.key, sizeof(conf.key), 0) != (ssize_t)sizeof(conf.key))
 		fail(EXIT_FAILURE, "getrandom", strerror(errno));
-	p->cp = controlplane_create(&conf, clock_us());
-	if (p->cp == NULL)
+	const enum err e = controlplane_create(&conf, clock_now(), &p->cp);
+	if (e == ERR_NONE)
+		return;
+	p->store->ops->close(&p->store);
+	if (e == ERR_NO_SESSIONS)
 		fail(EXIT_FAILURE, "sessions", "no memory");
+	refuse_store(err_text(e), e);
 }
 
 static int run(const struct options *o, const struct shm_config *config)
@@ -176,10 +235,12 @@ static int run(const struct options *o, const struct shm_config *config)
 	watch_signals(&p);
 	if (!privileges_drop(&user, parent))
 		fail(EXIT_FAILURE, "cannot give up privileges", strerror(errno));
+	open_store(&p, o->data, config);
 	create(&p, config);
 	serve(&p);
 	controlplane_retire(p.cp);
 	controlplane_destroy(&p.cp);
+	p.store->ops->close(&p.store);
 	ipc_server_close(&p.server);
 	unlink(o->socket); /* where its folder is not ours, the launcher removes it */
 	return EXIT_SUCCESS;

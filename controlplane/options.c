@@ -33,8 +33,8 @@ static const char usage[] =
 	"  --show-config       prints every key, its value and what it is, as a file\n"
 	"  --markdown          the same as a page\n"
 	"\n"
-	"Exit code: 0 ended as asked, 1 failed, 2 the command line or the configuration is "
-	"wrong.\n";
+	"Exit code: 0 ended as asked, 1 failed, 2 the command line or the configuration is\n"
+	"wrong, 3 the store cannot be opened, 4 the store failed.\n";
 
 static const struct option options[] = {{"shm", required_argument, NULL, 's'},
 	{"socket", required_argument, NULL, 'S'}, {"data", required_argument, NULL, 'd'},
@@ -222,4 +222,19 @@ bool options_config(const struct options *o, struct shm_config *out)
 			return false;
 	}
 	return true;
+}
+
+const char *options_store_remedy(enum err e)
+{
+	switch ((unsigned)e) {
+	case ERR_STORAGE_FULL:
+		return "make room on its disk";
+	case ERR_STORAGE_CORRUPT:
+		return "nothing of it is served: restore a copy, or move it away to start empty";
+	case ERR_STORAGE_VERSION:
+		return "run the version that wrote it, or move it away to start empty";
+	default:
+		return "it must be a directory on a disk that works, writable by --user, and no "
+		       "other process may have it open";
+	}
 }

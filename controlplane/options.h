@@ -8,7 +8,14 @@
 
 enum options_mode { OPTIONS_SERVE, OPTIONS_CHECK, OPTIONS_SHOW, OPTIONS_SHOW_MARKDOWN };
 
-enum { OPTIONS_KEYS = 5, EXIT_USAGE = 2 };
+enum { OPTIONS_KEYS = 5 };
+
+/* Beside EXIT_SUCCESS and EXIT_FAILURE. */
+enum {
+	EXIT_USAGE = 2,
+	EXIT_STORE_UNUSABLE = 3, /* at the start */
+	EXIT_STORE_FAILED = 4,   /* while it served */
+};
 
 struct options {
 	enum options_mode mode;
@@ -25,3 +32,5 @@ struct options {
 MUST_USE bool options_parse(int argc, char **argv, struct options *out, bool *help);
 /* The file, then the options over it. False: told on stderr. */
 MUST_USE bool options_config(const struct options *o, struct shm_config *out);
+/* What people can do when the store says that. */
+const char *options_store_remedy(enum err e);

@@ -1,6 +1,7 @@
 /* ipc_fuzz.c - any packet as a request to a control plane, and as a reply to its client. */
 #include "controlplane/ipc/answer.h"
 #include "dataplane/base/assert.h"
+#include "storage/memory/memory.h"
 
 #include <stdlib.h>
 
@@ -10,7 +11,8 @@ static struct controlplane *control(void)
 {
 	static struct controlplane *cp;
 	static void *regions[SHM_REGIONS];
-	static const struct shm_config config = {.connections_max = 4};
+	static const struct shm_config config = {
+		.connections_max = 4, .sessions_max = 4, .durability = "synced"};
 
 	if (cp != NULL)
 		return cp;
@@ -21,13 +23,16 @@ static struct controlplane *control(void)
 		memset(regions[k], 0, bytes);
 		shm_region_init(regions[k], (enum shm_region)k, 1);
 	}
+	struct memory_disk *disk = memory_disk_create(&(struct memory_disk_conf){.sync_us = 0});
+	ASSERT(disk != NULL);
 	const struct controlplane_conf conf = {.cp = regions[SHM_CP],
 		.cp_counters = regions[SHM_CP_COUNTERS],
 		.dp = regions[SHM_DP],
 		.workers = 1,
-		.config = &config};
-	cp = controlplane_create(&conf, 0);
-	ASSERT(cp != NULL);
+		.config = &config,
+		.store = storage_memory_open(disk, 0)};
+	const enum err e = controlplane_create(&conf, (struct sessions_now){0, 0}, &cp);
+	ASSERT(e == ERR_NONE);
 	return cp;
 }
 

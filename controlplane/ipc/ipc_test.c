@@ -3,6 +3,7 @@
 #include "controlplane/ipc/client.h"
 #include "controlplane/ipc/server.h"
 #include "dataplane/shm/ring.h"
+#include "storage/memory/memory.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -16,10 +17,16 @@
 static void *regions[SHM_REGIONS];
 static struct shm_tx commands;
 static struct shm_arena arena;
+static struct memory_disk *disk;
+static struct storage *store;
 
 static struct controlplane *control_new(void)
 {
-	static struct shm_config config = {.connections_max = 500, .takeover_timeout_us = 1000};
+	static struct shm_config config = {.connections_max = 500,
+		.sessions_max = 500,
+		.takeover_timeout_us = 1000,
+		.durability = "synced"};
+	struct controlplane *cp;
 
 	for (unsigned k = SHM_DP; k <= SHM_CP_COUNTERS; k++) {
 		const size_t bytes = shm_region_bytes((enum shm_region)k, 1);
@@ -27,22 +34,32 @@ static struct controlplane *control_new(void)
 		memset(regions[k], 0, bytes);
 		shm_region_init(regions[k], (enum shm_region)k, 1);
 	}
+	disk = memory_disk_create(&(struct memory_disk_conf){.sync_us = 0});
+	store = storage_memory_open(disk, 1000);
 	const struct controlplane_conf conf = {.cp = regions[SHM_CP],
 		.cp_counters = regions[SHM_CP_COUNTERS],
 		.dp = regions[SHM_DP],
 		.workers = 1,
-		.config = &config};
+		.config = &config,
+		.store = store};
 	shm_region_start(regions[SHM_DP], 1);
 	struct shm_dp_worker *dp = shm_dp_worker(regions[SHM_DP], 0);
 	shm_tx_init(&commands, dp->commands, &dp->command_producer,
 		&shm_cp_worker_const(regions[SHM_CP], 0)->command_consumer, 1);
 	shm_arena_init(&arena, dp->arena, commands.next);
-	return controlplane_create(&conf, 1000);
+	CU_ASSERT_FATAL(controlplane_create(&conf, (struct sessions_now){1000, 1700000000000},
+				&cp) == ERR_NONE);
+	const struct shm_hello hello = {.loaded = 1};
+	CU_ASSERT(shm_tx_push(&commands, SHM_COMMAND_HELLO, &hello, sizeof(hello)));
+	CU_ASSERT(shm_tx_push(&commands, SHM_COMMAND_RESYNCED, NULL, 0));
+	return cp;
 }
 
 static void control_free(struct controlplane *cp)
 {
 	controlplane_destroy(&cp);
+	store->ops->close(&store);
+	memory_disk_destroy(&disk);
 	for (unsigned k = SHM_DP; k <= SHM_CP_COUNTERS; k++)
 		free(regions[k]);
 }
@@ -53,11 +70,16 @@ static void connect_client(struct controlplane *cp, uint32_t index, const char *
 	struct shm_connect c = {.connection = {index, 1},
 		.client_id_size = (uint16_t)part.size,
 		.port = 1234,
+		.receive_max = 10,
 		.version = 5};
 
 	CU_ASSERT(shm_arena_put(&arena, &commands, &part, 1, &c.text));
 	CU_ASSERT(shm_tx_push(&commands, SHM_COMMAND_CONNECT, &c, sizeof(c)));
-	controlplane_turn(cp, 1000);
+	for (bool worked = true; worked;) {
+		storage_memory_now(store, 1000);
+		CU_ASSERT(controlplane_turn(cp, (struct sessions_now){1000, 1700000000000},
+				  &worked) == ERR_NONE);
+	}
 }
 
 /* Asks in memory. */
@@ -216,6 +238,7 @@ static void malformed_replies_are_refused(void)
 	size = ipc_encode_reply(&reply, message);
 	CU_ASSERT(ipc_decode_reply(span_of(message, size), &out) == ERR_NONE);
 	CU_ASSERT(strnlen(out.facts.config.nic, 16) == 15);
+	CU_ASSERT(strnlen(out.facts.config.durability, 8) == 7);
 	snprintf(reply.text, sizeof(reply.text), "no");
 	reply.type = IPC_REFUSED;
 	size = ipc_encode_reply(&reply, message);

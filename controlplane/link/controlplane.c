@@ -1,33 +1,9 @@
-/* controlplane.c - turns: commands to the registry, its effects to workers. See controlplane.h. */
-#include "controlplane/link/controlplane.h"
-
-#include "controlplane/link/command.h"
+/* controlplane.c - a start, turns, and what is told about them. See controlplane.h. */
+#include "controlplane/link/inside.h"
 #include "controlplane/registry/prepare.h"
 #include "dataplane/base/assert.h"
 
 #include <stdlib.h>
-
-struct peer {
-	struct shm_rx commands;
-	struct shm_tx events;
-	const uint8_t *arena;
-	bool full;    /* the event ring was, at the last try */
-	bool blocked; /* the registry takes no command until answers are taken */
-};
-
-struct controlplane {
-	struct registry *registry;
-	struct counters *counters;
-	struct shm_header *header, *counters_header; /* ours */
-	const struct shm_header *dp;                 /* hostile */
-	struct shm_config_page *page;
-	struct shm_config config;
-	uint64_t generation, dp_generation; /* ours; the dataplane's that we talk to */
-	uint64_t beat_us, started_us;
-	uint32_t workers;
-	struct peer peers[SHM_WORKERS_MAX];
-	struct command command; /* the one at work: too large for a stack */
-};
 
 static void peer_init(struct controlplane *cp, const struct controlplane_conf *conf, uint32_t w)
 {
@@ -39,6 +15,7 @@ static void peer_init(struct controlplane *cp, const struct controlplane_conf *c
 	shm_tx_init(&peer->events, own->events, &own->event_producer, &dp->event_consumer,
 		(uint32_t)cp->generation);
 	peer->events.receiver = (uint32_t)cp->dp_generation;
+	shm_arena_init(&peer->text, own->arena, peer->events.next);
 	peer->arena = dp->arena;
 }
 
@@ -73,13 +50,23 @@ static void keep_impairment(struct controlplane *cp)
 		cp->config.impair = before.impair;
 }
 
-struct controlplane *controlplane_create(const struct controlplane_conf *conf, uint64_t now_us)
+static enum err create_machines(
+	struct controlplane *cp, const struct controlplane_conf *conf, struct sessions_now now)
 {
-	ASSERT(conf->workers >= 1 && conf->workers <= SHM_WORKERS_MAX);
-	struct controlplane *cp = calloc(1, sizeof(*cp));
+	const struct sessions_conf sc = {.store = conf->store,
+		.workers = conf->workers,
+		.config = &cp->config,
+		.counters = cp->counters};
 
-	if (cp == NULL)
-		return NULL;
+	cp->command = malloc(sizeof(*cp->command));
+	cp->registry = registry_for(cp, conf);
+	if (cp->command == NULL || cp->registry == NULL)
+		return ERR_NO_SESSIONS;
+	return sessions_create(&sc, now, &cp->sessions);
+}
+
+static void adopt(struct controlplane *cp, const struct controlplane_conf *conf)
+{
 	cp->header = (struct shm_header *)conf->cp;
 	cp->counters_header = (struct shm_header *)conf->cp_counters;
 	cp->dp = (const struct shm_header *)conf->dp;
@@ -88,14 +75,15 @@ struct controlplane *controlplane_create(const struct controlplane_conf *conf, u
 	cp->workers = conf->workers;
 	cp->config = *conf->config;
 	cp->config.workers = conf->workers;
+	cp->store = conf->store;
 	keep_impairment(cp);
-	cp->started_us = now_us;
 	cp->generation = shm_load(&cp->header->generation) + 1;
-	cp->registry = registry_for(cp, conf);
-	if (cp->registry == NULL) {
-		controlplane_destroy(&cp);
-		return NULL;
-	}
+}
+
+/* From here on it is seen. */
+static void go_public(
+	struct controlplane *cp, const struct controlplane_conf *conf, uint64_t now_us)
+{
 	/* Before the configuration is out, nobody shall take us for started. */
 	shm_config_write(cp->page, &cp->config);
 	cp->dp_generation = shm_load(&cp->dp->generation);
@@ -107,13 +95,44 @@ struct controlplane *controlplane_create(const struct controlplane_conf *conf, u
 	beat(cp, now_us);
 	shm_region_ready(cp->counters_header, true);
 	shm_region_ready(cp->header, true);
-	return cp;
+}
+
+enum err controlplane_create(
+	const struct controlplane_conf *conf, struct sessions_now now, struct controlplane **out)
+{
+	ASSERT(conf->workers >= 1 && conf->workers <= SHM_WORKERS_MAX);
+	struct controlplane *cp = calloc(1, sizeof(*cp));
+
+	*out = NULL;
+	if (cp == NULL)
+		return ERR_NO_SESSIONS;
+	adopt(cp, conf);
+	cp->started_us = now.us;
+	const enum err e = create_machines(cp, conf, now);
+	if (e != ERR_NONE) {
+		controlplane_destroy(&cp);
+		return e;
+	}
+	go_public(cp, conf, now.us);
+	*out = cp;
+	return ERR_NONE;
+}
+
+static void destroy(struct controlplane *cp)
+{
+	for (uint32_t w = 0; w < SHM_WORKERS_MAX; w++) {
+		parts_fini(&cp->peers[w].parts);
+		carrier_fini(&cp->peers[w].carrier);
+	}
+	sessions_destroy(&cp->sessions);
+	registry_destroy(&cp->registry);
+	free(cp->command);
 }
 
 void controlplane_destroy(struct controlplane **cp)
 {
 	if (*cp != NULL)
-		registry_destroy(&(*cp)->registry);
+		destroy(*cp);
 	free(*cp);
 	*cp = NULL;
 }
@@ -124,165 +143,87 @@ void controlplane_retire(struct controlplane *cp)
 	shm_region_ready(cp->counters_header, false);
 }
 
-/* A new generation of the dataplane: whatever was connected is not any more. */
-static bool notice_dataplane(struct controlplane *cp)
-{
-	const uint64_t generation = shm_load(&cp->dp->generation);
-
-	if (generation == cp->dp_generation)
-		return false;
-	cp->dp_generation = generation;
-	for (uint32_t w = 0; w < cp->workers; w++) {
-		cp->peers[w].events.receiver = (uint32_t)generation;
-		registry_worker_gone(cp->registry, w);
-	}
-	counter_add(cp->counters, COUNTER_CP_RESYNCS, 1);
-	return true;
-}
-
-/* False: the registry cannot take it now; the slot stays. */
-static bool perform(
-	struct controlplane *cp, uint32_t worker, const struct shm_slot *slot, uint64_t now_us)
-{
-	const enum err e = command_decode(slot, cp->peers[worker].arena, worker, &cp->command);
-
-	/* A dataplane that started meanwhile may have written over the text. */
-	notice_dataplane(cp);
-	if (slot->sender != (uint32_t)cp->dp_generation)
-		return true;
-	if (e != ERR_NONE) {
-		counter_err(cp->counters, e);
-		return true;
-	}
-	switch (cp->command.type) {
-	case SHM_COMMAND_HELLO:
-		registry_worker_gone(cp->registry, worker);
-		return true;
-	case SHM_COMMAND_CONNECT:
-		return registry_connect(cp->registry, &cp->command.connect, now_us);
-	case SHM_COMMAND_CLOSED:
-		registry_closed(cp->registry, worker, cp->command.closed);
-		return true;
-	case SHM_COMMAND_POSITION:
-	case SHM_COMMAND_RESYNCED:
-	case SHM_COMMAND_DECLINED:
-	case SHM_COMMAND_APPLIED:
-	case SHM_COMMAND_PART:
-	case SHM_COMMAND_STORE:
-	case SHM_COMMAND_SUBSCRIBE:
-	case SHM_COMMAND_UNSUBSCRIBE:
-	case SHM_COMMAND_RELEASE:
-	case SHM_COMMAND_RECEIVED:
-	case SHM_COMMAND_SETTLED:
-	case SHM_COMMAND_ENDED:
-	case SHM_COMMANDS:
-		break;
-	}
-	return true;
-}
-
-static bool take_commands(struct controlplane *cp, uint32_t worker, uint64_t now_us)
-{
-	struct peer *peer = &cp->peers[worker];
-	struct shm_slot slot;
-	uint32_t taken = 0;
-
-	peer->blocked = false;
-	for (uint32_t i = 0; i < CONTROLPLANE_BURST; i++) {
-		const enum shm_pop got = shm_rx_pop(&peer->commands, &slot);
-		if (got == SHM_EMPTY)
-			break;
-		taken++;
-		if (got == SHM_CORRUPT) {
-			counter_err(cp->counters, ERR_RING_CORRUPT);
-			continue;
-		}
-		if (!perform(cp, worker, &slot, now_us)) {
-			peer->blocked = true;
-			taken--;
-			break;
-		}
-		shm_rx_done(&peer->commands);
-		counter_add(cp->counters, COUNTER_RING_RX, 1);
-	}
-	return taken > 0;
-}
-
-static void push(struct controlplane *cp, struct peer *peer, const struct registry_effect *e)
-{
-	bool pushed;
-
-	if (e->kind == REGISTRY_GRANT)
-		pushed = shm_tx_push(&peer->events, SHM_EVENT_GRANT, &e->grant, sizeof(e->grant));
-	else
-		pushed =
-			shm_tx_push(&peer->events, SHM_EVENT_REVOKE, &e->revoke, sizeof(e->revoke));
-	counter_add(cp->counters, COUNTER_RING_TX, pushed);
-	/* There was room; only a consumer's index that jumps can take it away again. The worker
-	 * that does so has lost an answer and is to be restarted. */
-	if (!pushed)
-		counter_err(cp->counters, ERR_RING_CORRUPT);
-}
-
-static bool push_events(struct controlplane *cp, uint32_t worker)
-{
-	struct peer *peer = &cp->peers[worker];
-	struct registry_effect e;
-	bool worked = false;
-
-	while (registry_due(cp->registry, worker)) {
-		if (shm_tx_room(&peer->events) == 0) {
-			if (!peer->full)
-				counter_err(cp->counters, ERR_RING_FULL);
-			peer->full = true;
-			return worked;
-		}
-		if (!registry_next(cp->registry, worker, &e))
-			break;
-		push(cp, peer, &e);
-		worked = true;
-	}
-	peer->full = false;
-	return worked;
-}
-
-/* Nothing is kept for anybody yet: whoever may have a client id is ready at once. */
-static void prepare(struct controlplane *cp)
+/* Between the registry and the sessions, in the order of prepare.h. */
+static bool prepare(struct controlplane *cp, struct sessions_now now)
 {
 	struct sessions_connect c;
+	struct sessions_ready ready;
+	uint64_t session, epoch;
+	bool worked = false;
 
-	while (registry_next_connect(cp->registry, &c)) {
-		registry_asked(cp->registry);
-		registry_ready(cp->registry, &(struct sessions_ready){.token = c.token});
+	while (registry_next_gone(cp->registry, &session, &epoch)) {
+		sessions_gone(cp->sessions, session, epoch, now);
+		worked = true;
 	}
-}
-
-bool controlplane_turn(struct controlplane *cp, uint64_t now_us)
-{
-	bool worked = notice_dataplane(cp);
-
-	if (now_us - cp->beat_us >= CONTROLPLANE_BEAT_US)
-		beat(cp, now_us);
-	for (uint32_t w = 0; w < cp->workers; w++)
-		worked |= take_commands(cp, w, now_us);
-	registry_poll(cp->registry, now_us);
-	prepare(cp);
-	for (uint32_t w = 0; w < cp->workers; w++)
-		worked |= push_events(cp, w);
+	cp->waits = false;
+	while (!cp->waits && registry_next_connect(cp->registry, &c)) {
+		cp->waits = sessions_connect(cp->sessions, &c, now) == SESSIONS_LATER;
+		if (!cp->waits)
+			registry_asked(cp->registry);
+		worked |= !cp->waits;
+	}
+	while (sessions_next_ready(cp->sessions, &ready)) {
+		registry_ready(cp->registry, &ready);
+		worked = true;
+	}
 	return worked;
 }
 
-uint64_t controlplane_next_us(const struct controlplane *cp, uint64_t now_us)
+static void count_store(struct controlplane *cp)
 {
-	uint64_t next = cp->beat_us + CONTROLPLANE_BEAT_US;
-	const uint64_t waits = registry_next_us(cp->registry);
+	struct storage_facts f;
 
-	next = waits < next ? waits : next;
+	cp->store->ops->facts(cp->store, &f);
+	counter_set(cp->counters, COUNTER_STORE_BATCHES, f.batches);
+	counter_set(cp->counters, COUNTER_STORE_SYNCS, f.syncs);
+	counter_set(cp->counters, COUNTER_ACKNOWLEDGED_BUT_UNSYNCED, f.unsynced);
+	counter_set(cp->counters, COUNTER_STORE_BYTES, f.disk_bytes);
+	counter_set(cp->counters, COUNTER_STORE_SYNC_US, f.sync_us_last);
+}
+
+enum err controlplane_turn(struct controlplane *cp, struct sessions_now now, bool *worked)
+{
+	bool polled = false;
+
+	*worked = false;
+	if (cp->dead != ERR_NONE)
+		return cp->dead;
+	*worked = intake_notice(cp, now);
+	if (now.us - cp->beat_us >= CONTROLPLANE_BEAT_US) {
+		beat(cp, now.us);
+		count_store(cp);
+	}
+	cp->dead = sessions_poll(cp->sessions, now, &polled);
+	if (cp->dead != ERR_NONE) {
+		counter_err(cp->counters, cp->dead);
+		return cp->dead;
+	}
+	*worked |= polled;
 	for (uint32_t w = 0; w < cp->workers; w++)
-		if ((cp->peers[w].full || cp->peers[w].blocked) &&
-			now_us + CONTROLPLANE_RETRY_US < next)
-			next = now_us + CONTROLPLANE_RETRY_US;
-	return next;
+		*worked |= intake_take(cp, w, now);
+	registry_poll(cp->registry, now.us);
+	*worked |= prepare(cp, now);
+	for (uint32_t w = 0; w < cp->workers; w++)
+		*worked |= outlet_push(cp, w, now);
+	return ERR_NONE;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+uint64_t controlplane_next_us(const struct controlplane *cp, struct sessions_now now)
+{
+	const uint64_t beat_us = cp->beat_us + CONTROLPLANE_BEAT_US;
+	const uint64_t due_us =
+		earlier(registry_next_us(cp->registry), sessions_next_us(cp->sessions, now));
+	bool waits = cp->waits;
+
+	for (uint32_t w = 0; w < cp->workers; w++)
+		waits |= cp->peers[w].full || cp->peers[w].blocked;
+	return earlier(
+		earlier(beat_us, due_us), waits ? now.us + CONTROLPLANE_RETRY_US : UINT64_MAX);
 }
 
 bool controlplane_pending(const struct controlplane *cp)
@@ -301,6 +242,21 @@ void controlplane_impair(struct controlplane *cp, const struct shm_impair *impai
 	shm_config_write(cp->page, &cp->config);
 }
 
+static struct ipc_store store_facts(const struct controlplane *cp)
+{
+	struct storage_facts f;
+
+	cp->store->ops->facts(cp->store, &f);
+	return (struct ipc_store){.batches = f.batches,
+		.syncs = f.syncs,
+		.unsynced = f.unsynced,
+		.sync_us_last = f.sync_us_last,
+		.sync_us_max = f.sync_us_max,
+		.disk_bytes = f.disk_bytes,
+		.sessions = counter_get(cp->counters, COUNTER_STORED_SESSIONS),
+		.err = (uint32_t)f.err};
+}
+
 void controlplane_facts(const struct controlplane *cp, uint64_t now_us, struct ipc_facts *out)
 {
 	const uint64_t dp_beat = shm_load(&cp->dp->heartbeat_us);
@@ -317,10 +273,16 @@ void controlplane_facts(const struct controlplane *cp, uint64_t now_us, struct i
 		.dp_ready = shm_load32(&cp->dp->ready) != 0,
 		.sessions = registry_count(cp->registry),
 		.sessions_max = cp->config.connections_max,
+		.store = store_facts(cp),
 		.config = cp->config};
 }
 
 const struct registry *controlplane_registry(const struct controlplane *cp)
 {
 	return cp->registry;
+}
+
+const struct sessions *controlplane_sessions(const struct controlplane *cp)
+{
+	return cp->sessions;
 }

@@ -2,17 +2,19 @@
  *
  * Everything comes as an argument: the memory, the time, the seed of chance.
  * So main() runs it on real time and a simulation runs it in virtual time,
- * beside a dataplane in the same process. A turn takes a bounded number of
- * commands, lets the registry judge them, and hands out what the event rings
- * have room for; what has no room stays in the registry. It believes nothing
- * that lies in the dataplane's memory (command.h), and a new generation of the
- * dataplane means that all its connections are gone.
+ * beside a dataplane in the same process. A turn takes what the store has
+ * completed and a bounded number of commands, lets registry and sessions judge
+ * them, and hands out what the event rings have room for; what has no room stays
+ * where it is. It believes nothing that lies in the dataplane's memory (command.h), and a new
+ * generation of the dataplane means that all its connections are gone.
  *
  * Killing it needs no farewell: the next one takes the next generation and
- * workers say again who is connected. Not here: sockets and clocks (main.c). */
+ * workers say again who is connected, and what work is open (docs/durability.md).
+ * Not here: sockets, clocks, which store it is (main.c). */
 #pragma once
 #include "controlplane/ipc/ipc.h"
 #include "controlplane/registry/registry.h"
+#include "controlplane/sessions/sessions.h"
 #include "dataplane/shm/config.h"
 
 enum {
@@ -28,21 +30,26 @@ struct controlplane_conf {
 	uint32_t pid;
 	struct hash_key key;             /* secret, random */
 	const struct shm_config *config; /* checked; copied */
+	struct storage *store;           /* lent; open; outlives it */
 };
 
 struct controlplane;
 
-/* Takes the next generation of its regions and publishes the configuration. NULL: no memory. */
-struct controlplane *controlplane_create(const struct controlplane_conf *conf, uint64_t now_us);
+/* Takes the next generation of its regions and publishes the configuration. ERR_NO_SESSIONS: no
+ * memory; ERR_STORAGE_*: what is stored cannot be used. Then *out is NULL and nothing was changed.
+ */
+MUST_USE enum err controlplane_create(
+	const struct controlplane_conf *conf, struct sessions_now now, struct controlplane **out);
 /* Frees memory; regions stay as they are, as after a kill. */
 void controlplane_destroy(struct controlplane **cp);
 /* For an orderly end: says that nobody serves. */
 void controlplane_retire(struct controlplane *cp);
 
-/* True: it found work, so there may be more. */
-bool controlplane_turn(struct controlplane *cp, uint64_t now_us);
-/* When the next turn is due even if no ring moves. */
-uint64_t controlplane_next_us(const struct controlplane *cp, uint64_t now_us);
+/* *worked: it found work, so there may be more. ERR_STORAGE_*: the store is dead and nothing is
+ * acknowledged any more; close it, end, be started again. */
+MUST_USE enum err controlplane_turn(struct controlplane *cp, struct sessions_now now, bool *worked);
+/* When the next turn is due even if no ring and no store moves. */
+uint64_t controlplane_next_us(const struct controlplane *cp, struct sessions_now now);
 /* Something waits in a ring: look here between shm_doorbell_sleep and waiting. */
 bool controlplane_pending(const struct controlplane *cp);
 
@@ -51,3 +58,4 @@ void controlplane_impair(struct controlplane *cp, const struct shm_impair *impai
 
 void controlplane_facts(const struct controlplane *cp, uint64_t now_us, struct ipc_facts *out);
 const struct registry *controlplane_registry(const struct controlplane *cp);
+const struct sessions *controlplane_sessions(const struct controlplane *cp);

@@ -4,6 +4,7 @@
 
 #include "controlplane/link/command.h"
 #include "dataplane/base/rng.h"
+#include "storage/memory/memory.h"
 #include "tests/unit/unit.h"
 
 #include <stdlib.h>
@@ -19,6 +20,8 @@ struct worker {
 struct world {
 	void *dp, *cp, *cp_counters;
 	struct shm_config config;
+	struct memory_disk *disk;
+	struct storage *store;
 	struct controlplane *control;
 	struct worker workers[WORKERS];
 	uint64_t now;
@@ -33,19 +36,40 @@ static void *region_new(enum shm_region kind)
 	return base;
 }
 
+static struct sessions_now now_of(const struct world *w)
+{
+	return (struct sessions_now){.us = w->now, .wall_ms = 1700000000000 + w->now / 1000};
+}
+
+/* The one before is killed: what it had not on the disk is in the disk's cache. */
 static void start_control(struct world *w)
 {
+	controlplane_destroy(&w->control);
+	if (w->store != NULL)
+		storage_memory_kill(&w->store);
+	w->store = storage_memory_open(w->disk, w->now);
+	CU_ASSERT_FATAL(w->store != NULL);
 	const struct controlplane_conf conf = {.cp = w->cp,
 		.cp_counters = w->cp_counters,
 		.dp = w->dp,
 		.workers = WORKERS,
 		.pid = 5,
 		.key = {3, 4},
-		.config = &w->config};
+		.config = &w->config,
+		.store = w->store};
+	CU_ASSERT_FATAL(controlplane_create(&conf, now_of(w), &w->control) == ERR_NONE);
+}
 
-	controlplane_destroy(&w->control);
-	w->control = controlplane_create(&conf, w->now);
-	CU_ASSERT_FATAL(w->control != NULL);
+static bool send_hello(struct world *w, uint32_t worker)
+{
+	const struct shm_hello hello = {.loaded = 1};
+
+	return shm_tx_push(&w->workers[worker].tx, SHM_COMMAND_HELLO, &hello, sizeof(hello));
+}
+
+static bool send_resynced(struct world *w, uint32_t worker)
+{
+	return shm_tx_push(&w->workers[worker].tx, SHM_COMMAND_RESYNCED, NULL, 0);
 }
 
 static void start_workers(struct world *w)
@@ -61,18 +85,36 @@ static void start_workers(struct world *w)
 		shm_rx_init(&k->rx, cp->events, &cp->event_producer, &dp->event_consumer);
 		shm_arena_init(&k->arena, dp->arena, k->tx.next);
 		/* A full ring says no for now; the walk says it later. */
-		if (!shm_tx_push(&k->tx, SHM_COMMAND_HELLO, NULL, 0))
+		if (!send_hello(w, i) || !send_resynced(w, i))
 			continue;
 	}
+}
+
+/* To a control plane that is new. */
+static void greet(struct world *w)
+{
+	for (uint32_t i = 0; i < WORKERS; i++)
+		CU_ASSERT(send_hello(w, i));
 }
 
 static void world_init(struct world *w)
 {
 	*w = (struct world){.now = 1000000,
 		.config = {.connections_max = SESSIONS,
+			.sessions_max = SESSIONS,
+			.packet_size_max = 1 << 20,
+			.queue_messages_max = 1000,
+			.queue_bytes_max = 1 << 24,
+			.inflight_max = 100,
+			.receive_max = 100,
+			.session_expiry_max_s = UINT32_MAX,
+			.retained_max = 100,
+			.retained_bytes_max = 1 << 20,
+			.durability = "synced",
 			.grant_timeout_us = GRANT_US,
 			.takeover_timeout_us = TAKEOVER_US,
 			.mtu = 1500}};
+	w->disk = memory_disk_create(&(struct memory_disk_conf){.sync_us = 0});
 	w->dp = region_new(SHM_DP);
 	w->cp = region_new(SHM_CP);
 	w->cp_counters = region_new(SHM_CP_COUNTERS);
@@ -83,15 +125,28 @@ static void world_init(struct world *w)
 static void world_fini(struct world *w)
 {
 	controlplane_destroy(&w->control);
+	w->store->ops->close(&w->store);
+	memory_disk_destroy(&w->disk);
 	free(w->dp);
 	free(w->cp);
 	free(w->cp_counters);
 }
 
+static bool turn_once(struct world *w)
+{
+	bool worked;
+
+	storage_memory_now(w->store, w->now);
+	CU_ASSERT_FATAL(controlplane_turn(w->control, now_of(w), &worked) == ERR_NONE);
+	registry_check(controlplane_registry(w->control));
+	sessions_check(controlplane_sessions(w->control));
+	return worked;
+}
+
 static void turn(struct world *w)
 {
-	while (controlplane_turn(w->control, w->now))
-		registry_check(controlplane_registry(w->control));
+	while (turn_once(w))
+		;
 }
 
 static bool send_connect(struct world *w, uint32_t worker, uint32_t index, const char *id,
@@ -107,6 +162,7 @@ static bool send_connect(struct world *w, uint32_t worker, uint32_t index, const
 		.protocol = 1,
 		.version = 5,
 		.keepalive_s = 60,
+		.receive_max = 10,
 		.epoch = epoch};
 
 	return shm_arena_put(&k->arena, &k->tx, parts, ARRAY_SIZE(parts), &c.text) &&
@@ -164,7 +220,7 @@ static void a_start_is_visible(void)
 	CU_ASSERT(shm_config_read(shm_config_page_const(w.cp), &config, &sequence));
 	CU_ASSERT(config.mtu == 1500 && config.workers == WORKERS);
 	w.now += CONTROLPLANE_BEAT_US;
-	CU_ASSERT(controlplane_next_us(w.control, w.now - 1) == w.now);
+	CU_ASSERT(controlplane_next_us(w.control, now_of(&w)) <= w.now);
 	turn(&w);
 	CU_ASSERT(h->heartbeat_us == w.now);
 	CU_ASSERT(shm_counters_const(w.cp_counters, 0)->heartbeat_us == w.now);
@@ -225,7 +281,7 @@ static void a_slow_close_delays_only_so_long(void)
 	turn(&w);
 	for (uint64_t end = w.now + TAKEOVER_US; w.now < end;) {
 		CU_ASSERT(next_event(&w, 1).type == 0);
-		const uint64_t next = controlplane_next_us(w.control, w.now);
+		const uint64_t next = controlplane_next_us(w.control, now_of(&w));
 		CU_ASSERT(next > w.now && next <= end);
 		w.now = next;
 		turn(&w);
@@ -297,8 +353,10 @@ static void a_new_control_plane_is_told_who_is_live(void)
 	const uint64_t old = granted(&w, 0, 1);
 	CU_ASSERT(send_connect(&w, 0, 2, "b", 0, 0)); /* dies before it looks */
 	start_control(&w);
+	greet(&w);
 	CU_ASSERT(send_connect(&w, 0, 1, "a", SHM_CONNECT_AGAIN | SHM_CONNECT_LIVE, old));
 	CU_ASSERT(send_connect(&w, 0, 2, "b", SHM_CONNECT_AGAIN, 0));
+	CU_ASSERT(send_resynced(&w, 0) && send_resynced(&w, 1));
 	turn(&w);
 	const uint64_t b = granted(&w, 0, 2);
 	CU_ASSERT(b > old && b >> 32 == 2);
@@ -327,7 +385,7 @@ static void a_full_event_ring_loses_nothing(void)
 	}
 	CU_ASSERT(sent == SESSIONS + 500);
 	CU_ASSERT(count_err(&w, ERR_RING_FULL) >= 1);
-	CU_ASSERT(controlplane_next_us(w.control, w.now) == w.now + CONTROLPLANE_RETRY_US);
+	CU_ASSERT(controlplane_next_us(w.control, now_of(&w)) == w.now + CONTROLPLANE_RETRY_US);
 	for (struct shm_slot slot; got < sent; got++) {
 		slot = next_event(&w, 0);
 		if (slot.type == 0) {
@@ -377,7 +435,9 @@ static void malformed_commands_are_counted_and_skipped(void)
 		{"less text than sizes", offsetof(struct shm_slot, connect.text.size), 4, 11},
 		{"a larger client id", offsetof(struct shm_slot, connect.client_id_size), 2, 3},
 		{"a huge client id", offsetof(struct shm_slot, connect.client_id_size), 2, 65535},
-		{"unknown flag", offsetof(struct shm_slot, connect.flags), 1, 32 | 6},
+		{"unknown flag", offsetof(struct shm_slot, connect.flags), 1, 64 | 6},
+		{"no will behind its flag", offsetof(struct shm_slot, connect.flags), 1, 32 | 6},
+		{"no receive maximum", offsetof(struct shm_slot, connect.receive_max), 2, 0},
 		{"user without its flag", offsetof(struct shm_slot, connect.flags), 1, 4},
 		{"password without its flag", offsetof(struct shm_slot, connect.flags), 1, 2},
 		{"live but not again", offsetof(struct shm_slot, connect.flags), 1, 16 | 6},
@@ -389,7 +449,7 @@ static void malformed_commands_are_counted_and_skipped(void)
 		world_init(&w);
 		turn(&w);
 		CU_ASSERT(send_connect(&w, 0, 1, "id", 0, 0));
-		uint8_t *slot = shm_dp_worker(w.dp, 0)->commands[1];
+		uint8_t *slot = shm_dp_worker(w.dp, 0)->commands[2];
 		memcpy(slot + rows[i].offset, &rows[i].value, rows[i].size);
 		turn(&w);
 		CU_ASSERT(count_err(&w, ERR_SLOT_BAD) == 1);
@@ -492,7 +552,8 @@ struct walk {
 	struct world w;
 	struct peer peers[WORKERS][CONNECTIONS];
 	uint64_t known[WORKERS]; /* generation of the control plane that a worker knows */
-	uint32_t used;           /* connections so far: indices are never used twice here */
+	bool greeted[WORKERS], resynced[WORKERS];
+	uint32_t used; /* connections so far: indices are never used twice here */
 };
 
 /* A new control plane knows nothing of ours. */
@@ -503,6 +564,7 @@ static void walk_notice(struct walk *k, uint32_t worker)
 	if (generation == k->known[worker])
 		return;
 	k->known[worker] = generation;
+	k->greeted[worker] = k->resynced[worker] = false;
 	for (uint32_t i = 0; i < CONNECTIONS; i++)
 		k->peers[worker][i].said = false;
 }
@@ -536,7 +598,13 @@ static void walk_events(struct walk *k, uint32_t worker)
 
 static void walk_say(struct walk *k, uint32_t worker)
 {
+	bool all = true;
+
 	walk_notice(k, worker);
+	if (!k->greeted[worker])
+		k->greeted[worker] = send_hello(&k->w, worker);
+	if (!k->greeted[worker])
+		return;
 	for (uint32_t i = 0; i < CONNECTIONS; i++) {
 		struct peer *p = &k->peers[worker][i];
 		char id[8];
@@ -548,7 +616,11 @@ static void walk_say(struct walk *k, uint32_t worker)
 		else if (p->state == 2 && !p->said)
 			p->said = send_connect(&k->w, worker, i, id,
 				SHM_CONNECT_AGAIN | SHM_CONNECT_LIVE, p->epoch);
+		all &= p->state == 0 || p->said;
 	}
+	if (all && !k->resynced[worker])
+		k->resynced[worker] =
+			shm_tx_push(&k->w.workers[worker].tx, SHM_COMMAND_RESYNCED, NULL, 0);
 }
 
 static void walk_step(struct walk *k, struct rng *rng)
@@ -566,12 +638,14 @@ static void walk_step(struct walk *k, struct rng *rng)
 	else if (dice < 800)
 		walk_say(k, worker);
 	else if (dice < 990)
-		controlplane_turn(k->w.control, k->w.now);
+		turn_once(&k->w);
 	else if (dice < 995)
 		start_control(&k->w);
 	else if (dice < 998) {
 		start_workers(&k->w);
 		memset(k->peers, 0, sizeof(k->peers));
+		memset(k->greeted, 0, sizeof(k->greeted));
+		memset(k->resynced, 0, sizeof(k->resynced));
 	}
 }
 

@@ -1,191 +1,242 @@
-/* ring_fuzz.c - the ring reader over hostile memory: indices, slots and arena are the input.
+/* ring_fuzz.c - the whole control plane behind a dataplane that has gone mad: indices, slots and
+ *arena are the input, a store in memory is behind it.
  *
- * The input is a script of what a dataplane may do to its memory while the
- * control plane reads it, and of reads:
+ * The input is a script of what a dataplane may do to its memory, of what befalls
+ * the control plane, and of turns:
  *
- *	0 slot      64 bytes, where the next slot is due, with its right sequence
+ *	0 slot      64 bytes, where the next slot is due, with its right sequence and sender
  *	1 slot      64 bytes as they are
  *	2 arena     u16 where (times 16), u8 size, bytes
  *	3 producer  i16 added to it
  *	4 producer  u64, as it is
- *	5 read      u8 slots, at most
- *	6 restart   of the reader
- *	7 CONNECT   u8 each: id, user, password size, flags: a good one, text from the input
+ *	5 turns     u8 how much later, squared, in milliseconds
+ *	6 restart   u8: 0 of the process, else after a power cut with that seed
+ *	7 command   a good one: ring_fuzz_words.c
+ *	8 events    u8 taken, at most
+ *	9 disk      u8 which fault, u8 when; stalled or not
+ *	10 restart  of the dataplane
  *
- * Each popped copy goes through the command decoder, and what that accepts
- * through the registry. */
-#include "controlplane/link/command.h"
-#include "dataplane/base/assert.h"
-#include "dataplane/base/reader.h"
+ * To create a control plane costs more than most scripts: one is restarted a few
+ * times at most, and under libFuzzer some
+ * inputs after another have the same one, each a dataplane of its own; with
+ * $RING_FUZZ_FRESH, and in a replay, each has a new one. With $RING_FUZZ_THREAD a
+ * thread changes slots, arena and index all the while: then a run is not
+ * repeatable, and what is found is found by its assertion. */
+#include "controlplane/link/ring_fuzz.h"
 
+#include "dataplane/base/rng.h"
+
+#include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size) __attribute__((weak));
 
-enum { ARENA_STEP = 16, SMALL = 64, WRITES_MAX = 1024 };
-
-/* On the heap at exact size, so that a sanitizer sees the first byte past; taken once, and only
- * what a run wrote is wiped after it, since a megabyte for each run would be most of the time. */
-static uint8_t *slots, *arena;
-static struct {
-	size_t at, size;
-} written[WRITES_MAX];
-static uint32_t writes;
-
-struct world {
-	struct shm_index producer, consumer;
-	struct shm_rx rx;
-	uint64_t due; /* where the next slot is due */
-	struct registry *registry;
-	struct counters counters;
+enum {
+	ARENA_STEP = 16,
+	TURNS = 16,
+	MAD_SLOTS = 16,
+	MAD_ARENA = 4096,
+	WALL_MS = 1000,
+	REUSES = 64,
+	RESTARTS = 2
 };
 
-static struct command command; /* too large for a stack */
+/* At exact size, so that a sanitizer sees the first byte past; taken once. */
+static void *regions[SHM_REGIONS];
+static struct fuzz_world world;
+static uint32_t reuses;
+static bool running; /* the thread works only while a script does */
 
-static void world_init(struct world *w)
+static const struct shm_config config = {.connections_max = 8,
+	.sessions_max = 16,
+	.packet_size_max = 65536,
+	.queue_messages_max = 32,
+	.queue_bytes_max = 1 << 18,
+	.inflight_max = 4,
+	.receive_max = 4,
+	.session_expiry_max_s = UINT32_MAX,
+	.retained_max = 16,
+	.retained_bytes_max = 1 << 18,
+	.grant_timeout_us = 5000000,
+	.takeover_timeout_us = 2000000,
+	.durability = "synced"};
+
+static void wipe(uint8_t *at, size_t size, size_t used)
 {
-	const struct registry_conf conf = {.workers = 1,
-		.sessions_max = 8,
-		.takeover_timeout_us = 10,
-		.epoch_base = 1u << 20,
-		.counters = &w->counters};
+	memset(at, 0, used < size ? used : size);
+}
 
-	if (slots == NULL) {
-		slots = calloc(SHM_RING_SLOTS, SHM_SLOT_BYTES);
-		arena = calloc(1, SHM_ARENA_BYTES);
+/* What a run may have written. */
+static void regions_reset(struct fuzz_world *w)
+{
+	for (unsigned k = SHM_DP; k <= SHM_CP_COUNTERS; k++) {
+		const size_t bytes = shm_region_bytes((enum shm_region)k, 1);
+		if (regions[k] == NULL) {
+			regions[k] = aligned_alloc(SHM_PAGE, bytes);
+			ASSERT(regions[k] != NULL);
+			memset(regions[k], 0, bytes);
+		}
+		wipe((uint8_t *)regions[k], bytes, 4 * SHM_PAGE);
+		shm_region_init(regions[k], (enum shm_region)k, 1);
 	}
-	*w = (struct world){.registry = registry_create(&conf)};
-	ASSERT(slots != NULL && arena != NULL && w->registry != NULL);
-	shm_rx_init(&w->rx, (const uint8_t(*)[SHM_SLOT_BYTES])slots, &w->producer, &w->consumer);
+	struct shm_dp_worker *dp = shm_dp_worker(regions[SHM_DP], 0);
+	memset(dp, 0, offsetof(struct shm_dp_worker, arena));
+	wipe(dp->arena, sizeof(dp->arena), w->arena_used);
+	memset(shm_cp_worker(regions[SHM_CP], 0), 0, offsetof(struct shm_cp_worker, events));
 }
 
-static void world_fini(struct world *w)
+static struct sessions_now now_of(const struct fuzz_world *w)
 {
-	registry_destroy(&w->registry);
-	memset(slots, 0, (size_t)SHM_RING_SLOTS * SHM_SLOT_BYTES);
-	for (uint32_t i = 0; i < writes; i++)
-		memset(arena + written[i].at, 0, written[i].size);
-	writes = 0;
+	return (struct sessions_now){.us = w->now_us, .wall_ms = WALL_MS + w->now_us / 1000};
 }
 
-static void fill_arena(size_t at, struct span bytes)
+/* False: the store is not what the control plane can work with. */
+static bool start_control(struct fuzz_world *w)
 {
-	if (bytes.size == 0 || bytes.size > SHM_ARENA_BYTES - at || writes == WRITES_MAX)
+	w->store = storage_memory_open(w->disk, w->now_us);
+	ASSERT(w->store != NULL);
+	const struct controlplane_conf conf = {.cp = regions[SHM_CP],
+		.cp_counters = regions[SHM_CP_COUNTERS],
+		.dp = regions[SHM_DP],
+		.workers = 1,
+		.key = {1, 2},
+		.config = &config,
+		.store = w->store};
+	const enum err e = controlplane_create(&conf, now_of(w), &w->control);
+	ASSERT(e == ERR_NONE || err_is_of_disk(e));
+	w->control_generation = ((const struct shm_header *)regions[SHM_CP])->generation;
+	return e == ERR_NONE;
+}
+
+static void stop_control(struct fuzz_world *w, uint8_t how)
+{
+	controlplane_destroy(&w->control);
+	if (how == 0)
+		storage_memory_kill(&w->store);
+	else
+		storage_memory_crash(&w->store, how);
+}
+
+/* As the launcher does it, with a disk that works again. */
+static void restart_control(struct fuzz_world *w, uint8_t how)
+{
+	stop_control(w, how);
+	memory_disk_fail(w->disk, MEMORY_FAULT_SYNC, 0, ERR_NONE);
+	memory_disk_fail(w->disk, MEMORY_FAULT_SUBMIT, 0, ERR_NONE);
+	memory_disk_stall(w->disk, false);
+	const bool started = start_control(w);
+	ASSERT(started);
+}
+
+static void start_dataplane(struct fuzz_world *w)
+{
+	shm_region_start(regions[SHM_DP], 1);
+	link_fake_start(&w->fake, regions[SHM_DP], regions[SHM_CP], 0);
+	const bool said = link_fake_hello(&w->fake, false);
+	(void)said; /* a full ring: then it says nothing */
+}
+
+static void world_init(struct fuzz_world *w)
+{
+	regions_reset(w);
+	*w = (struct fuzz_world){.now_us = 1000,
+		.disk = memory_disk_create(&(struct memory_disk_conf){.sync_us = 500})};
+	ASSERT(w->disk != NULL);
+	const bool started = start_control(w);
+	ASSERT(started);
+	start_dataplane(w);
+}
+
+static void world_fini(struct fuzz_world *w)
+{
+	stop_control(w, 0);
+	memory_disk_destroy(&w->disk);
+	link_fake_stop(&w->fake);
+}
+
+/* A new control plane, or the same with another dataplane. */
+static void world_begin(struct fuzz_world *w)
+{
+	if (w->control == NULL) {
+		world_init(w);
 		return;
-	memcpy(arena + at, bytes.at, bytes.size);
-	written[writes].at = at;
-	written[writes++].size = bytes.size;
+	}
+	fuzz_hear(w, UINT32_MAX);
+	start_dataplane(w);
+	memset(w->grants, 0, sizeof(w->grants));
+	memset(w->entries, 0, sizeof(w->entries));
+	w->grant_count = w->entry_count = 0;
 }
 
-static void place_slot(struct world *w, struct shm_slot *slot, bool right)
+static void set_producer(struct fuzz_world *w, uint64_t value)
 {
-	if (right)
-		slot->sequence = (uint32_t)w->due;
-	memcpy(slots + (w->due % SHM_RING_SLOTS) * SHM_SLOT_BYTES, slot, sizeof(*slot));
-	w->due++;
-	w->producer.value = w->due;
+	shm_store(w->fake.commands.producer, value);
+	w->fake.commands.next = value;
 }
 
-static void write_slot(struct world *w, struct reader *r, bool right)
+static void write_slot(struct fuzz_world *w, struct reader *r, bool right)
 {
+	struct shm_tx *tx = &w->fake.commands;
+	const struct span bytes = read_bytes(r, SHM_SLOT_BYTES);
 	struct shm_slot slot;
-	const struct span bytes = read_bytes(r, sizeof(slot));
 
 	if (bytes.size != sizeof(slot))
 		return;
 	memcpy(&slot, bytes.at, sizeof(slot));
-	place_slot(w, &slot, right);
+	if (right) {
+		slot.sequence = (uint32_t)tx->next;
+		slot.sender = tx->sender;
+	}
+	memcpy(tx->slots[tx->next % SHM_RING_SLOTS], &slot, sizeof(slot));
+	set_producer(w, tx->next + 1);
 }
 
-static void write_connect(struct world *w, struct reader *r)
-{
-	struct shm_slot slot;
-
-	memset(&slot, 0, sizeof(slot));
-	slot.type = SHM_COMMAND_CONNECT;
-	slot.connect.client_id_size = read_u8(r);
-	slot.connect.username_size = read_u8(r);
-	slot.connect.password_size = read_u8(r);
-	slot.connect.flags = read_u8(r);
-	const struct span text =
-		read_bytes(r, (size_t)slot.connect.client_id_size + slot.connect.username_size +
-				      slot.connect.password_size);
-	slot.connect.connection.index = (uint32_t)w->due % 8;
-	slot.connect.text = (struct shm_text){(uint32_t)w->due % 512 * 1024, (uint32_t)text.size};
-	slot.connect.epoch = (slot.connect.flags & SHM_CONNECT_LIVE) != 0 ? w->due : 0;
-	fill_arena(slot.connect.text.offset, text);
-	place_slot(w, &slot, true);
-}
-
-static void write_arena(struct reader *r)
+static void write_arena(struct fuzz_world *w, struct reader *r)
 {
 	const size_t at = (size_t)read_u16(r) * ARENA_STEP;
+	const struct span bytes = read_bytes(r, read_u8(r));
 
-	fill_arena(at, read_bytes(r, read_u8(r)));
-}
-
-static void check_connect(const struct registry_connect *c, const struct shm_slot *slot)
-{
-	const size_t size = c->client_id.size + c->username.size + c->password.size;
-
-	ASSERT(size == slot->connect.text.size);
-	ASSERT(size == 0 || memcmp(c->client_id.at, command.text, c->client_id.size) == 0);
-	ASSERT(c->client_id.at + c->client_id.size == c->username.at);
-	ASSERT(c->password.at + c->password.size == command.text + size);
-	ASSERT(c->client_id.size == 0 || memchr(c->client_id.at, 0, c->client_id.size) == NULL);
-	ASSERT(c->username.size == 0 || memchr(c->username.at, 0, c->username.size) == NULL);
-}
-
-static void judge(struct world *w, const struct shm_slot *slot)
-{
-	struct registry_effect effect;
-
-	if (command_decode(slot, arena, 0, &command) != ERR_NONE)
+	if (bytes.size == 0 || bytes.size > SHM_ARENA_BYTES - at)
 		return;
-	if (command.type == SHM_COMMAND_CONNECT) {
-		check_connect(&command.connect, slot);
-		if (!registry_connect(w->registry, &command.connect, w->due))
-			while (registry_next(w->registry, 0, &effect))
-				;
-	} else if (command.type == SHM_COMMAND_CLOSED) {
-		registry_closed(w->registry, 0, command.closed);
-	} else {
-		ASSERT(command.type == SHM_COMMAND_HELLO);
-		registry_worker_gone(w->registry, 0);
-	}
-	registry_check(w->registry);
+	memcpy(w->fake.arena.bytes + at, bytes.at, bytes.size);
+	w->arena_used = at + bytes.size > w->arena_used ? at + bytes.size : w->arena_used;
 }
 
-static void read_slots(struct world *w, uint32_t most)
+static void turn(struct fuzz_world *w, uint8_t later)
 {
-	struct shm_slot slot;
-	uint8_t small[SMALL];
-	uint32_t popped = 0, corrupt = 0;
+	bool worked = true;
 
-	for (uint32_t i = 0; i < most; i++) {
-		const enum shm_pop got = shm_rx_pop(&w->rx, &slot);
-		if (got == SHM_EMPTY)
-			break;
-		if (got == SHM_CORRUPT) {
-			corrupt++;
-			ASSERT(w->rx.next == w->producer.value); /* skipped to its end */
-			continue;
+	w->now_us += (uint64_t)later * later * 1000;
+	for (uint32_t i = 0; worked && i < TURNS; i++) {
+		storage_memory_now(w->store, w->now_us);
+		const enum err e = controlplane_turn(w->control, now_of(w), &worked);
+		if (e != ERR_NONE) {
+			ASSERT(err_is_of_disk(e));
+			restart_control(w, 0);
+			return;
 		}
-		popped++;
-		ASSERT(slot.sequence == (uint32_t)w->rx.next);
-		if (shm_arena_copy(arena, slot.connect.text, small, sizeof(small)))
-			ASSERT(slot.connect.text.size <= sizeof(small));
-		judge(w, &slot);
-		shm_rx_done(&w->rx);
-		ASSERT(w->consumer.value == w->rx.next);
+		registry_check(controlplane_registry(w->control));
+		sessions_check(controlplane_sessions(w->control));
+		w->now_us += 500;
 	}
-	/* The memory stood still: no more than the ring holds, and one fault at most. */
-	ASSERT(popped <= SHM_RING_SLOTS && corrupt <= 1);
+	ASSERT(controlplane_next_us(w->control, now_of(w)) > 0);
 }
 
-static void step(struct world *w, struct reader *r)
+static void fail_disk(struct fuzz_world *w, struct reader *r)
 {
-	switch (read_u8(r) % 8) {
+	static const enum err errors[] = {ERR_STORAGE_IO, ERR_STORAGE_FULL, ERR_STORAGE_CORRUPT};
+	const uint8_t what = read_u8(r), when = read_u8(r);
+
+	memory_disk_fail(w->disk, what % 2 == 0 ? MEMORY_FAULT_SYNC : MEMORY_FAULT_SUBMIT,
+		when % 16, errors[what / 2 % ARRAY_SIZE(errors)]);
+	memory_disk_stall(w->disk, what >= 128);
+}
+
+static void step(struct fuzz_world *w, struct reader *r)
+{
+	switch (read_u8(r) % 11) {
 	case 0:
 		write_slot(w, r, true);
 		return;
@@ -193,35 +244,110 @@ static void step(struct world *w, struct reader *r)
 		write_slot(w, r, false);
 		return;
 	case 2:
-		write_arena(r);
+		write_arena(w, r);
 		return;
 	case 3:
-		w->producer.value += (uint64_t)(int64_t)(int16_t)read_u16(r);
+		set_producer(w, w->fake.commands.next + (uint64_t)(int64_t)(int16_t)read_u16(r));
 		return;
 	case 4:
-		w->due = w->producer.value = (uint64_t)read_u32(r) << 32 | read_u32(r);
+		set_producer(w, read_u64(r));
 		return;
 	case 5:
-		read_slots(w, read_u8(r));
+		turn(w, read_u8(r));
 		return;
 	case 6:
-		shm_rx_init(&w->rx, (const uint8_t(*)[SHM_SLOT_BYTES])slots, &w->producer,
-			&w->consumer);
+		if (w->restarts++ < RESTARTS)
+			restart_control(w, read_u8(r));
+		return;
+	case 7:
+		fuzz_say(w, r);
+		return;
+	case 8:
+		fuzz_hear(w, read_u8(r));
+		return;
+	case 9:
+		if (w->restarts++ < RESTARTS)
+			fail_disk(w, r);
 		return;
 	default:
-		write_connect(w, r);
+		start_dataplane(w);
 	}
+}
+
+/* One word of what the dataplane writes. */
+static void go_mad(struct rng *rng)
+{
+	struct shm_dp_worker *dp = shm_dp_worker(regions[SHM_DP], 0);
+	const uint32_t dice = rng_below(rng, 1000);
+	const uint64_t noise = rng_next(rng);
+	uint8_t *at;
+
+	if (dice == 0) {
+		__atomic_fetch_add(&dp->command_producer.value, noise % 5 - 2, __ATOMIC_RELAXED);
+		return;
+	}
+	if (dice < 400) {
+		const uint64_t near = shm_load(&dp->command_producer.value) - noise % MAD_SLOTS;
+		at = dp->commands[near % SHM_RING_SLOTS] + rng_below(rng, SHM_SLOT_BYTES);
+	} else {
+		at = dp->arena + noise % MAD_ARENA;
+	}
+	__atomic_store_n(at, (uint8_t)(rng_next(rng) >> 32), __ATOMIC_RELAXED);
+}
+
+static void *mad_thread(void *unused)
+{
+	struct rng rng = rng_from(1);
+
+	(void)unused;
+	for (;;) {
+		if (!__atomic_load_n(&running, __ATOMIC_ACQUIRE))
+			sched_yield();
+		else
+			go_mad(&rng);
+	}
+	return NULL;
+}
+
+/* libFuzzer calls us, not tests/fuzz/replay_main.c. */
+static bool fuzzing(void)
+{
+	return LLVMFuzzerMutate != NULL;
+}
+
+static bool start_thread(void)
+{
+	pthread_t thread;
+
+	if (getenv("RING_FUZZ_THREAD") == NULL)
+		return false;
+	const int failed = pthread_create(&thread, NULL, mad_thread, NULL);
+	ASSERT(failed == 0);
+	return true;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static int threaded = -1;
 	struct reader r = reader_of((struct span){data, size});
-	struct world w;
+	struct fuzz_world *w = &world;
 
-	world_init(&w);
+	if (threaded < 0) {
+		reuses = fuzzing() && getenv("RING_FUZZ_FRESH") == NULL ? REUSES : 1;
+		threaded = start_thread();
+	}
+	world_begin(w);
+	w->restarts = 0;
+	w->mad = threaded != 0;
+	w->arena_used = w->mad ? MAD_ARENA + SHM_PAGE : w->arena_used;
+	__atomic_store_n(&running, w->mad, __ATOMIC_RELEASE);
 	while (!r.bad && reader_left(&r) > 0)
-		step(&w, &r);
-	read_slots(&w, UINT32_MAX);
-	world_fini(&w);
+		step(w, &r);
+	turn(w, 1);
+	fuzz_hear(w, UINT32_MAX);
+	turn(w, UINT8_MAX);
+	__atomic_store_n(&running, false, __ATOMIC_RELEASE);
+	if (++w->uses >= reuses)
+		world_fini(w);
 	return 0;
 }

@@ -183,6 +183,23 @@ static json_t *address(uint32_t network_order)
 	return json_string(text);
 }
 
+static json_t *store(const struct ipc_facts *f)
+{
+	const struct ipc_store *s = &f->store;
+	json_t *out = json_object();
+
+	json_object_set_new(
+		out, "durability", fixed(f->config.durability, sizeof(f->config.durability)));
+	json_object_set_new(out, "sessions", json_count(s->sessions));
+	json_object_set_new(out, "batches", json_count(s->batches));
+	json_object_set_new(out, "syncs", json_count(s->syncs));
+	json_object_set_new(out, "unsynced", json_count(s->unsynced));
+	json_object_set_new(out, "sync_us_last", json_count(s->sync_us_last));
+	json_object_set_new(out, "sync_us_max", json_count(s->sync_us_max));
+	json_object_set_new(out, "disk_bytes", json_count(s->disk_bytes));
+	return out;
+}
+
 /* What only the control plane knows; null while it does not answer. */
 static json_t *facts(const struct ipc_facts *f)
 {
@@ -200,6 +217,7 @@ static json_t *facts(const struct ipc_facts *f)
 	json_object_set_new(out, "mtu", json_integer(c->mtu));
 	json_object_set_new(out, "mqtt_port", json_integer(c->mqtt_port));
 	json_object_set_new(out, "impair", fixed(f->impair, sizeof(f->impair)));
+	json_object_set_new(out, "store", store(f));
 	return out;
 }
 

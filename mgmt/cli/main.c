@@ -71,6 +71,10 @@ static int print_facts(int fd)
 	print_address(f->config.address);
 	printf("\nmqtt_port: %u\n", f->config.mqtt_port);
 	printf("impair: %s\n", f->impair);
+	printf("durability: %s\nstored_sessions: %llu\n", f->config.durability,
+		(unsigned long long)f->store.sessions);
+	printf("store_unsynced: %llu\nstore_bytes: %llu\n", (unsigned long long)f->store.unsynced,
+		(unsigned long long)f->store.disk_bytes);
 	return EXIT_SUCCESS;
 }
 

@@ -184,6 +184,8 @@ struct world *world_create(const struct world_conf *conf)
 	w->seed = conf->seed;
 	w->config = conf->config;
 	w->now_us = 1000000;
+	w->disk = memory_disk_create(&(struct memory_disk_conf){.sync_us = 100});
+	ASSERT(w->disk != NULL);
 	create_regions(w);
 	create_pools(w, conf);
 	w->box.config = conf->config;
@@ -197,6 +199,11 @@ struct world *world_create(const struct world_conf *conf)
 	return w;
 }
 
+static struct sessions_now now(const struct world *w)
+{
+	return (struct sessions_now){w->now_us, 1700000000000 + w->now_us / 1000};
+}
+
 void world_start_controlplane(struct world *w)
 {
 	uint64_t s = w->seed ^ 0xc0de;
@@ -206,16 +213,19 @@ void world_start_controlplane(struct world *w)
 		.workers = 1,
 		.pid = 2,
 		.key = {rng_mix(&s), rng_mix(&s)},
-		.config = &w->config};
+		.config = &w->config,
+		.store = w->store = storage_memory_open(w->disk, w->now_us)};
 
 	ASSERT(w->plane == NULL);
-	w->plane = controlplane_create(&conf, w->now_us);
-	ASSERT(w->plane != NULL);
+	ASSERT(w->store != NULL);
+	const enum err e = controlplane_create(&conf, now(w), &w->plane);
+	ASSERT(e == ERR_NONE);
 }
 
 void world_kill_controlplane(struct world *w)
 {
 	controlplane_destroy(&w->plane); /* touches nothing that is shared */
+	storage_memory_kill(&w->store);
 }
 
 void world_restart_dataplane(struct world *w)
@@ -232,7 +242,8 @@ void world_destroy(struct world **world)
 	*world = NULL;
 	worker_destroy(&w->worker);
 	if (w->plane != NULL)
-		controlplane_destroy(&w->plane);
+		world_kill_controlplane(w);
+	memory_disk_destroy(&w->disk);
 	tcp_destroy(&w->tcp);
 	net_destroy(&w->net);
 	sim_destroy(&w->wire);
@@ -283,8 +294,19 @@ static uint64_t next_us(const struct world *w)
 
 	t = earliest(t, earliest(tcp_next_us(w->tcp), net_next_us(w->net)));
 	if (w->plane != NULL)
-		t = earliest(t, controlplane_next_us(w->plane, w->now_us));
+		t = earliest(t, earliest(controlplane_next_us(w->plane, now(w)),
+					storage_memory_next_us(w->store)));
 	return worker_waits(w->worker) ? earliest(t, w->now_us + IDLE_STEP_US) : t;
+}
+
+static bool turn_controlplane(struct world *w)
+{
+	bool worked;
+
+	storage_memory_now(w->store, w->now_us);
+	const enum err e = controlplane_turn(w->plane, now(w), &worked);
+	ASSERT(e == ERR_NONE);
+	return worked;
 }
 
 static void step(struct world *w)
@@ -293,7 +315,7 @@ static void step(struct world *w)
 
 	sim_now(w->wire, w->now_us);
 	if (w->plane != NULL)
-		busy |= controlplane_turn(w->plane, w->now_us);
+		busy |= turn_controlplane(w);
 	busy |= worker_turn(w->worker, w->now_us);
 	busy |= turn_clients(w);
 	const uint64_t next = next_us(w);

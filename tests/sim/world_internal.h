@@ -3,6 +3,7 @@
 #include "controlplane/link/controlplane.h"
 #include "dataplane/codec/mqtt.h"
 #include "dataplane/tcp/tcp.h"
+#include "storage/memory/memory.h"
 #include "tests/sim/world.h"
 
 enum { CLIENT_SCRATCH = 160 << 10 };
@@ -30,6 +31,8 @@ struct world {
 	void *region[SHM_REGIONS]; /* as the launcher would hold them */
 	struct box_conf box;
 	struct worker *worker;
+	struct memory_disk *disk;
+	struct storage *store;      /* NULL: dead, too */
 	struct controlplane *plane; /* NULL: dead */
 	unsigned lives;             /* of the dataplane so far: names of its pools */
 	struct net *net;            /* the clients' stack */
