@@ -37,7 +37,7 @@ struct sessions {
 	size_t key_room;
 	struct table by_id;      /* struct stored */
 	struct stored_list idle; /* not connected; oldest first */
-	uint32_t idle_count;
+	uint32_t idle_count, idle_max;
 	uint64_t entries; /* of all in memory */
 	uint64_t store_serial;
 	struct table counts; /* body: references */

@@ -211,6 +211,7 @@ enum err sessions_create(
 	s->workers = conf->workers;
 	s->sync = sync_of(conf->config);
 	s->wills_retry_us = NEVER;
+	s->idle_max = IDLE_MAX;
 	s->sweep_connected = s->sweep_garbage = true;
 	s->fresh = calloc(FRESH_MAX, sizeof(*s->fresh));
 	if (s->fresh == NULL || !memory_grow((void **)&s->value, &s->value_room, VALUE_ROOM, 1))
@@ -227,6 +228,7 @@ static void peer_fini(struct peer *peer)
 	outbox_fini(&peer->box);
 	body_put(&peer->lent);
 	free(peer->open);
+	free(peer->refused);
 	free(peer->cursor);
 	table_fini(&peer->connections);
 }

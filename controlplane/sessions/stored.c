@@ -147,7 +147,7 @@ void stored_trim(struct sessions *s)
 {
 	struct stored *next = s->idle.first;
 
-	for (int i = 0; i < SWEEP_PIECE && s->idle_count > IDLE_MAX; i++) {
+	for (int i = 0; i < SWEEP_PIECE && s->idle_count > s->idle_max; i++) {
 		struct stored *st = next;
 		if (st == NULL || st == s->idle.last)
 			return;
@@ -238,7 +238,9 @@ void stored_set_online(struct sessions *s, struct stored *st, uint32_t worker,
 	reset_sent(st);
 	stored_move(NULL, st);
 	s->idle_count--;
-	if (slot != NULL)
+	if (slot == NULL)
+		sessions_die(s, ERR_STORAGE_FULL);
+	else
 		slot->pointer = st;
 }
 

@@ -7,7 +7,7 @@
 #include "controlplane/sessions/internal.h"
 #include "dataplane/base/assert.h"
 
-enum { MS = 1000, STATE_BITS = 2, STATE_MASK = 3, WILLS_KNOWN_MAX = 1 << 20 };
+enum { MS = 1000, STATE_BITS = 2, STATE_MASK = 3, WILLS_KNOWN_MAX = 1 << 20, GARBAGE_PIECE = 8 };
 
 /* A slot of `wills` is worker << STATE_BITS | state. */
 static enum will_state state_of(const struct table_slot *slot)
@@ -317,7 +317,10 @@ bool sweep_poll(struct sessions *s, struct sessions_now now)
 		worked |= fire_deadlines(s, now);
 	if (s->sweep_connected && s->dead == ERR_NONE && sessions_has_room(s))
 		worked |= sweep_connected(s, now);
-	if (s->sweep_garbage && s->dead == ERR_NONE && sessions_has_room(s))
+	for (int i = 0; i < GARBAGE_PIECE && s->sweep_garbage; i++) {
+		if (s->dead != ERR_NONE || !sessions_has_room(s))
+			break;
 		worked |= sweep_garbage(s);
+	}
 	return worked;
 }

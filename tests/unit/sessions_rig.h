@@ -31,7 +31,8 @@ struct rig_store {
 	size_t log_count, log_room;
 	uint64_t allowed; /* so many may complete */
 	uint64_t batches;
-	enum err fail; /* the next submit fails with this */
+	enum err fail;       /* the next submit fails with this */
+	enum err fail_later; /* and the next completion with that */
 };
 
 enum { RIG_SAID = 1 << 16, RIG_WORKERS = 2 };
