@@ -24,6 +24,7 @@ struct writer {
 	int ledger;
 	uint64_t submitted, completed; /* numbers of batches */
 	enum err err;                  /* of the store */
+	bool failing;                  /* a batch was completed with an error */
 	bool bad;                      /* it broke its contract */
 };
 
@@ -36,8 +37,9 @@ static void note(struct writer *w, uint64_t last)
 static void on_completion(struct writer *w, const struct storage_completion *c)
 {
 	w->bad |= c->token != w->completed++;
-	w->bad |= w->err != ERR_NONE && c->err == ERR_NONE;
-	if (c->err != ERR_NONE)
+	w->bad |= w->failing && c->err == ERR_NONE;
+	w->failing = c->err != ERR_NONE;
+	if (w->failing)
 		w->err = c->err;
 	else if (workload_sync(c->token) == STORAGE_SYNCED)
 		note(w, c->token);
