@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -75,23 +75,38 @@ static enum err check_contents(DIR *d, const char *directory, char why[STORAGE_W
 	return ERR_STORAGE_CORRUPT;
 }
 
-enum err rocks_directory_prepare(const char *directory, char why[STORAGE_WHY_MAX])
+static enum err check_directory(int fd, const char *directory, char why[STORAGE_WHY_MAX])
 {
-	if (mkdir(directory, 0700) == 0) {
-		const enum err err = sync_parent(directory, why);
-		if (err != ERR_NONE)
-			return err;
-	} else if (errno != EEXIST) {
-		return fail("the directory cannot be made", directory, why);
-	}
+	if (faccessat(fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) != 0)
+		return fail("the directory may not be written", directory, why);
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+		return fail("the store is open already", directory, why);
 	DIR *d = opendir(directory);
 	if (d == NULL)
-		return fail("the directory cannot be opened", directory, why);
-	enum err err = ERR_NONE;
-	if (faccessat(dirfd(d), ".", R_OK | W_OK | X_OK, AT_EACCESS) != 0)
-		err = fail("the directory may not be written", directory, why);
-	if (err == ERR_NONE)
-		err = check_contents(d, directory, why);
+		return fail("the directory cannot be read", directory, why);
+	const enum err err = check_contents(d, directory, why);
 	closedir(d);
+	return err;
+}
+
+enum err rocks_directory_lock(const char *directory, int *fd, char why[STORAGE_WHY_MAX])
+{
+	enum err err = ERR_NONE;
+
+	*fd = -1;
+	if (mkdir(directory, 0700) == 0)
+		err = sync_parent(directory, why);
+	else if (errno != EEXIST)
+		err = fail("the directory cannot be made", directory, why);
+	if (err != ERR_NONE)
+		return err;
+	*fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*fd < 0)
+		return fail("the directory cannot be opened", directory, why);
+	err = check_directory(*fd, directory, why);
+	if (err != ERR_NONE) {
+		close(*fd);
+		*fd = -1;
+	}
 	return err;
 }

@@ -5,5 +5,7 @@
 #pragma once
 #include "storage/rocks/rocks.h"
 
-/* Makes it if it is missing, and its entry durable. */
-MUST_USE enum err rocks_directory_prepare(const char *directory, char why[STORAGE_WHY_MAX]);
+/* Makes it if it is missing, and its entry durable. *fd is the directory, locked against all other
+ * stores until it is closed; -1 with an error. RocksDB's own lock comes too late: files are read,
+ * and may be cut, before. */
+MUST_USE enum err rocks_directory_lock(const char *directory, int *fd, char why[STORAGE_WHY_MAX]);

@@ -133,6 +133,7 @@ static struct rocks_store *store_create(const struct rocks_conf *conf)
 	r->base.ops = &rocks_ops;
 	r->conf = *conf;
 	r->event_fd = -1;
+	r->directory_fd = -1;
 	batch_list_init(&r->late);
 	r->journal_due_us = UINT64_MAX;
 	r->write_now = rocksdb_writeoptions_create();
@@ -145,7 +146,8 @@ static struct rocks_store *store_create(const struct rocks_conf *conf)
 }
 
 /* After an error RocksDB is left as it is: a file that has failed must not be touched again (its
- * assertions say so), and a disk that hangs must not hold us. The process is about to end. */
+ * assertions say so), and a disk that hangs must not hold us. The process is about to end; until
+ * then the directory stays locked. */
 static void leave(rocksdb_t *db)
 {
 	static rocksdb_t *volatile left; /* so that it counts as no leak */
@@ -154,12 +156,21 @@ static void leave(rocksdb_t *db)
 	(void)left;
 }
 
+static void close_db(struct rocks_store *r)
+{
+	if (r->reach.err != ERR_NONE) {
+		leave(r->db);
+		return;
+	}
+	if (r->db != NULL)
+		rocksdb_close(r->db);
+	if (r->directory_fd >= 0)
+		close(r->directory_fd);
+}
+
 void rocks_free(struct rocks_store *r)
 {
-	if (r->reach.err != ERR_NONE)
-		leave(r->db);
-	else if (r->db != NULL)
-		rocksdb_close(r->db);
+	close_db(r);
 	rocksdb_writebatch_destroy(r->batch);
 	rocksdb_readoptions_destroy(r->read);
 	rocksdb_writeoptions_destroy(r->write_late);
@@ -183,18 +194,24 @@ static enum err open_db(struct rocks_store *r, char why[STORAGE_WHY_MAX])
 	rocksdb_options_destroy(options);
 	if (text == NULL)
 		return ERR_NONE;
-	const bool locked = says(text, "While lock file") || says(text, "lock hold by current");
-	if (locked)
-		snprintf(why, STORAGE_WHY_MAX, "%s: the store is open already", directory);
-	else
-		snprintf(why, STORAGE_WHY_MAX, "%s: %s", directory, text);
-	const enum err err = rocks_judge(text);
-	return locked ? ERR_STORAGE_IO : err;
+	snprintf(why, STORAGE_WHY_MAX, "%s: %s", directory, text);
+	return rocks_judge(text);
+}
+
+static enum err open_all(struct rocks_store *r, char why[STORAGE_WHY_MAX])
+{
+	enum err err = rocks_directory_lock(r->conf.directory, &r->directory_fd, why);
+
+	if (err == ERR_NONE)
+		err = rocks_recover(r->conf.directory, why);
+	if (err == ERR_NONE)
+		err = open_db(r, why);
+	return err;
 }
 
 static enum err start(struct rocks_store *r, char why[STORAGE_WHY_MAX])
 {
-	const enum err err = open_db(r, why);
+	const enum err err = open_all(r, why);
 
 	if (err != ERR_NONE)
 		return err;
@@ -210,19 +227,15 @@ static enum err start(struct rocks_store *r, char why[STORAGE_WHY_MAX])
 enum err storage_rocks_open(
 	const struct rocks_conf *conf, struct storage **out, char why[STORAGE_WHY_MAX])
 {
+	struct rocks_store *r = store_create(conf);
+
 	*out = NULL;
 	why[0] = '\0';
-	enum err err = rocks_directory_prepare(conf->directory, why);
-	if (err == ERR_NONE)
-		err = rocks_recover(conf->directory, why);
-	if (err != ERR_NONE)
-		return err;
-	struct rocks_store *r = store_create(conf);
 	if (r == NULL) {
 		snprintf(why, STORAGE_WHY_MAX, "no memory for a store");
 		return ERR_STORAGE_IO;
 	}
-	err = start(r, why);
+	const enum err err = start(r, why);
 	if (err != ERR_NONE)
 		rocks_free(r);
 	else

@@ -19,6 +19,7 @@ struct rocks_store {
 	rocksdb_readoptions_t *read;
 	rocksdb_writebatch_t *batch; /* the owner's, to fill */
 	int event_fd;
+	int directory_fd; /* the lock */
 	pthread_t syncer;
 
 	pthread_mutex_t lock;

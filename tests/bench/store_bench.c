@@ -17,12 +17,17 @@
 
 enum { BODY = 200, ENTRY = 32, MARK = 16, KEY = 17, OUT_MAX = 256, QUEUE_MAX = 4096 };
 
-static double now_s(void)
+static double clock_s(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static double now_s(void)
+{
+	return clock_s(CLOCK_MONOTONIC);
 }
 
 static void raw_sync(const char *directory, double seconds)
@@ -92,7 +97,7 @@ static void bench(struct storage *s, enum storage_sync sync, uint32_t outstandin
 	char row[32];
 
 	s->ops->facts(s, &before);
-	const double began = now_s();
+	const double cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID), began = now_s();
 	while (now_s() < began + seconds || done < sent) {
 		const bool more = now_s() < began + seconds;
 		for (; more && sent - done < outstanding; sent++)
@@ -103,9 +108,11 @@ static void bench(struct storage *s, enum storage_sync sync, uint32_t outstandin
 	s->ops->facts(s, &after);
 	const uint64_t syncs = after.syncs - before.syncs;
 	snprintf(row, sizeof(row), "%s, %u outstanding", names[sync], outstanding);
-	printf("%-24s %9.0f /s  %7.0f syncs/s  %7.1f batches a sync  longest sync %6.1f ms\n", row,
-		(double)done / took, (double)syncs / took,
-		syncs > 0 ? (double)done / (double)syncs : 0.0, (double)after.sync_us_max / 1000);
+	printf("%-24s %9.0f /s  %7.0f syncs/s  %7.1f batches a sync  longest %5.1f ms  %5.1f us of "
+	       "CPU a batch\n",
+		row, (double)done / took, (double)syncs / took,
+		syncs > 0 ? (double)done / (double)syncs : 0.0, (double)after.sync_us_max / 1000,
+		(clock_s(CLOCK_PROCESS_CPUTIME_ID) - cpu) / (double)done * 1e6);
 }
 
 int main(int argc, char **argv)
