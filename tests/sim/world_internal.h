@@ -55,7 +55,7 @@ struct world {
 	struct storage *lent;  /* what the control plane sees of it */
 	unsigned lives;        /* of the dataplane so far */
 	bool skip_syncs;
-	bool failed; /* the control plane's last turn: its store is dead */
+	bool failed;    /* the control plane's last turn: its store is dead */
 	bool paused[2]; /* control plane, dataplane */
 
 	jmp_buf death; /* out of the turn of a plane */
