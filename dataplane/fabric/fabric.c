@@ -193,13 +193,23 @@ bool fabric_has(const struct fabric *f, uint32_t subscriber, struct span filter)
 	return id != MATCH_NONE && audiences_find(&f->audiences, id, subscriber) != AUDIENCE_NONE;
 }
 
-bool fabric_has_connection(const struct fabric *f, struct span filter)
+uint32_t fabric_filter(const struct fabric *f, struct span filter)
 {
-	const uint32_t id = match_find(f->match, filter);
-	/* Connections are the lowest subscribers, and a filter in the matcher has one. */
-	return id != MATCH_NONE &&
-	       audiences_at(&f->audiences, f->audiences.audience[id].first)->subscriber <
-		       f->queues_from;
+	return match_find(f->match, filter);
+}
+
+struct span fabric_filter_text(const struct fabric *f, uint32_t filter)
+{
+	return match_text(f->match, filter);
+}
+
+/* Connections are the lowest subscribers. */
+bool fabric_filter_wanted(const struct fabric *f, uint32_t filter)
+{
+	ASSERT(filter < f->audiences.conf.filters_max);
+	const uint32_t first = f->audiences.audience[filter].first;
+	return first != AUDIENCE_NONE &&
+	       audiences_at(&f->audiences, first)->subscriber < f->queues_from;
 }
 
 uint32_t fabric_count(const struct fabric *f, uint32_t subscriber)

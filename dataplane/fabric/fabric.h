@@ -73,8 +73,10 @@ uint32_t fabric_count(const struct fabric *f, uint32_t subscriber);
 /* One of its filters, to walk by dropping each; valid until the next change. False: none. */
 MUST_USE bool fabric_any(const struct fabric *f, uint32_t subscriber, struct span *filter);
 bool fabric_has(const struct fabric *f, uint32_t subscriber, struct span filter);
-/* Has any connection that filter? */
-bool fabric_has_connection(const struct fabric *f, struct span filter);
+/* A filter's number, while anybody has it; MATCH_NONE: nobody. */
+uint32_t fabric_filter(const struct fabric *f, struct span filter);
+struct span fabric_filter_text(const struct fabric *f, uint32_t filter);
+bool fabric_filter_wanted(const struct fabric *f, uint32_t filter); /* has a connection it? */
 
 /* Delivers a whole message to every matching subscriber of the kinds in `scope`, in order of kind,
  * then index. Borrows it; its `publisher` says whose no_local counts. Returns the number of

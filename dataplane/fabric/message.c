@@ -253,10 +253,8 @@ struct message *message_share(struct messages *store, const struct message *lent
 {
 	struct message *m = message_begin(store, lent->topic, &lent->props, 0);
 
-	if (m == NULL) {
-		rte_pktmbuf_free(lent->payload);
+	if (m == NULL)
 		return NULL;
-	}
 	m->payload = lent->payload;
 	m->payload_size = m->payload_have = lent->payload_size;
 	m->qos = lent->qos;

@@ -94,8 +94,8 @@ struct message *message_ref(struct message *m);
 /* To another worker: it gets a pointer to a whole message, which its owner keeps alive until the
  * other is done with it. message_lend, by the owner, takes a reference to the segments for the
  * other; message_share, by the other, once, puts them into a message of its own `store` with the
- * same topic, properties and origin (publisher is POOL_NONE). NULL: no room, counted, and the
- * reference is given back. */
+ * same topic, properties and origin (publisher is POOL_NONE). NULL: no room, counted; the other
+ * still has the reference: it asks again, or frees `payload`. */
 void message_lend(struct message *m);
 MUST_USE struct message *message_share(struct messages *store, const struct message *lent);
 void message_put(struct message **m);

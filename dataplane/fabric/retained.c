@@ -312,6 +312,20 @@ static uint64_t cells_in_use(const struct value *v)
 			 v->correlation_size + v->user_size + v->payload_size);
 }
 
+bool retained_room(const struct retained *r, const struct message *m)
+{
+	const uint32_t index = m->payload_size > 0 ? find(r, m->topic) : (uint32_t)RETAINED_NONE;
+	uint64_t free = r->cells.free_count;
+
+	if (m->payload_size == 0)
+		return true;
+	if (index != RETAINED_NONE)
+		free += cells_in_use(retained_at(r, index));
+	else if (r->values.out == r->values.count)
+		return false;
+	return cells_for(bytes_of(m)) <= free;
+}
+
 static enum err replace(struct retained *r, uint32_t index, const struct message *m, uint64_t cells)
 {
 	struct value *v = retained_at(r, index);

@@ -201,6 +201,11 @@ void connection_on_timer(void *owner, uint32_t index, uint64_t now_us)
 	connection_input(w, c); /* it may have been parked */
 }
 
+uint64_t connection_queue(const struct connection *c)
+{
+	return c->durable ? c->kept : 0;
+}
+
 bool connection_offer(
 	struct worker *w, struct connection *c, const struct delivery *d, struct message *m)
 {

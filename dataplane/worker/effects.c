@@ -109,15 +109,6 @@ static bool request(void *owner, const struct session_request *r)
 	return link_request(c->worker, c, r);
 }
 
-/* By what the fabric knows a publisher: its own subscriptions are its queue's or its own. */
-static uint32_t subscriber_of(const struct connection *c)
-{
-	const struct worker *w = c->worker;
-	const uint32_t queue = c->durable ? works_replica(w, c->kept) : (uint32_t)POOL_NONE;
-
-	return queue == POOL_NONE ? c->id.index : fabric_queue(w->fabric, queue);
-}
-
 static struct message *begin(
 	void *owner, struct span topic, const struct message_props *props, uint32_t payload_size)
 {
@@ -125,14 +116,8 @@ static struct message *begin(
 	struct worker *w = c->worker;
 	struct message *m = message_begin(w->messages, topic, props, payload_size);
 
-	if (m == NULL)
-		return NULL;
-	m->publisher = subscriber_of(c);
-	m->origin = (struct message_origin){.session = c->durable ? c->kept : 0,
-		.index = c->id.index,
-		.generation = c->id.generation,
-		.worker = w->conf.worker};
-	m->born_us = w->now_us;
+	if (m != NULL)
+		m->born_us = w->now_us;
 	return m;
 }
 

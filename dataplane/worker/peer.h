@@ -21,20 +21,34 @@ enum {
 enum peer_kind {
 	PEER_FRAME = 1, /* p: an mbuf whose connection is yours; takes it */
 	PEER_NEIGHBOUR, /* p: an ARP frame to learn from, not to answer; takes it */
-	PEER_MESSAGE,   /* p: a message, lent until PEER_RELEASE: fan it out to your connections */
-	PEER_INTEREST,  /* p: mbuf with a filter, a: 1 begins, 0 ends; b: token for PEER_APPLIED */
-	PEER_FORWARD,   /* p: a message, lent: publish it as its topic's owner; b: token */
-	PEER_SNAPSHOT,  /* p: mbuf with a filter, or NULL: go on; a: snapshot, b: how many, flags */
-	PEER_VALUE,     /* p: a message, lent: a retained value for snapshot a */
+	/* Lent until PEER_RELEASE: p is a message; `loan` and `payload` go with it. */
+	PEER_MESSAGE,  /* fan it out to your connections */
+	PEER_INTEREST, /* its topic is a filter, a: 1 begins, 0 ends; b: token for PEER_APPLIED */
+	PEER_FORWARD,  /* publish it as its topic's owner; a: packet id, b: token, c: will of,
+			* flags: enum peer_forward_flags */
+	PEER_SNAPSHOT, /* a: snapshot, flags: enum peer_snapshot_flags, b: how many; its topic is
+			* the filter, where to seek, or p is NULL */
+	PEER_VALUE,    /* a retained value for snapshot a */
 	/* Answers: they have room that the others have not. */
 	PEER_RESERVED,
-	PEER_RELEASE = PEER_RESERVED, /* p: the message, returned to its owner */
+	PEER_RELEASE = PEER_RESERVED, /* `loan` comes back */
 	PEER_APPLIED,                 /* b: token of an INTEREST; a: enum err */
-	PEER_ROUTED,       /* b: token of a FORWARD: fanned out; a: 1 if anybody got it */
-	PEER_FORWARDED,    /* b: token of a FORWARD: durable; a: enum err */
-	PEER_SNAPSHOT_END, /* a: snapshot; b: 1 if there is more, 0 if that was all */
+	PEER_ROUTED,                  /* b: token of a FORWARD: all of the box have it */
+	PEER_FORWARDED,               /* b: token of a FORWARD: durable; a: enum err */
+	PEER_SNAPSHOT_END,            /* a: snapshot; b: 1 if there is more, 0 if that was all */
 	PEER_KINDS
 };
+
+enum peer_forward_flags {
+	PEER_FORWARD_RECORD = 1 /* the packet id, for the publisher's session */
+};
+enum peer_snapshot_flags {
+	PEER_SNAPSHOT_BEGIN = 1,
+	PEER_SNAPSHOT_SEEK = 2,
+	PEER_SNAPSHOT_CLOSE = 4
+};
+
+struct rte_mbuf;
 
 struct peer_slot {
 	uint8_t kind; /* enum peer_kind */
@@ -43,7 +57,12 @@ struct peer_slot {
 	uint32_t a;
 	uint64_t b, c;
 	void *p;
-	uint64_t reserved[4];
+	struct rte_mbuf *payload; /* of p: a reference of the receiver's own */
+	uint32_t loan;            /* the lender's */
+	uint32_t qos;             /* SNAPSHOT BEGIN: granted... */
+	uint32_t identifier;      /* ...and of the subscription */
+	uint32_t reserved;
+	uint64_t session; /* SNAPSHOT BEGIN: durable session whose queue gets them; 0: none */
 };
 
 struct peers; /* all rings of a box */

@@ -64,9 +64,13 @@ static void discard(const struct peer_slot *slot)
 	switch (slot->kind) {
 	case PEER_FRAME:
 	case PEER_NEIGHBOUR:
-	case PEER_INTEREST:
-	case PEER_SNAPSHOT:
 		rte_pktmbuf_free((struct rte_mbuf *)slot->p);
+		break;
+	case PEER_MESSAGE:
+	case PEER_FORWARD:
+	case PEER_SNAPSHOT:
+	case PEER_VALUE:
+		rte_pktmbuf_free(slot->payload);
 		break;
 	default:
 		break;

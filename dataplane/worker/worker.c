@@ -81,13 +81,16 @@ static struct fabric_conf fabric_conf_of(struct worker *w)
 	return (struct fabric_conf){.connections_max = c->connections_max,
 		.queues_max = c->sessions_max,
 		.workers = w->conf.peers == NULL ? 0 : peers_workers(w->conf.peers),
-		.subscriptions_max = c->subscriptions_max,
+		/* Beside those of clients: the wishes of other workers, and ours at them. */
+		.subscriptions_max =
+			c->subscriptions_max +
+			(w->conf.peers == NULL ? 0 : peers_workers(w->conf.peers) * c->filters_max),
 		.match = {.filters_max = c->filters_max,
 			.filter_bytes_max = c->filter_bytes_max,
 			.key = w->conf.key,
 			.counters = w->counters},
 		.counters = w->counters,
-		.deliver = connection_deliver,
+		.deliver = route_deliver,
 		.owner = w};
 }
 
@@ -378,6 +381,6 @@ size_t worker_bytes(const struct box_conf *conf)
 
 	return n * (sizeof(struct connection) + sizeof(struct farewell) + 2 * sizeof(uint32_t) +
 			   sizeof(struct wheel_node) + WORKER_CLIENT_ID_MAX) +
-	       2u * WORKER_SCRATCH_BYTES + works_bytes(&conf->config) +
+	       2u * WORKER_SCRATCH_BYTES + works_bytes(&conf->config) + route_bytes(&conf->config) +
 	       mqtt_memory_bytes(&sessions);
 }

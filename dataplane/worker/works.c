@@ -284,6 +284,8 @@ static void answer_subscribe(struct worker *w, struct connection *c, const struc
 		c->subscribing = k->asker.next_subscribe;
 	}
 	mqtt_session_on_subscribed(&c->session, k->asker.token, (enum err)k->refused, w->now_us);
+	if (k->type == SHM_COMMAND_UNSUBSCRIBE && k->refused == ERR_NONE)
+		route_snapshot_stop(w, c, filter);
 	if (k->type == SHM_COMMAND_SUBSCRIBE && k->refused == ERR_NONE && !c->finishing)
 		route_snapshot(w, c, filter, &options, k->asker.was_new);
 	connection_input(w, c); /* it may have waited for this */

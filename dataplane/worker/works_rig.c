@@ -54,6 +54,13 @@ void route_snapshot(struct worker *w, struct connection *c, struct span filter,
 	note(RIG_SNAPSHOT, was_new, filter.size);
 }
 
+void route_snapshot_stop(struct worker *w, struct connection *c, struct span filter)
+{
+	(void)w;
+	(void)c;
+	(void)filter;
+}
+
 void route_load_retained(struct worker *w, struct message **m)
 {
 	(void)w;
