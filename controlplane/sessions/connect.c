@@ -68,8 +68,7 @@ static bool will_is_good(struct span will)
 		return true;
 	if (will.size < WILL_DELAY_BYTES)
 		return false;
-	return parcel_decode(span_skip(will, WILL_DELAY_BYTES), &p) == ERR_NONE &&
-	       p.topic.size > 0;
+	return parcel_decode(span_skip(will, WILL_DELAY_BYTES), &p) == ERR_NONE && p.topic.size > 0;
 }
 
 /* The will that waited is void: the client is back before it was due. */
@@ -77,11 +76,10 @@ static void cancel_will(
 	struct sessions *s, struct batch *b, struct stored *st, struct sessions_now now)
 {
 	const uint64_t due_s = st->record.will_due_s, will = st->record.will;
-	const struct schema_key parcel = {.kind = 'L', .id = will},
-				due = {.kind = 'D',
-					.due = SCHEMA_DUE_WILL,
-					.id = will,
-					.number = due_s};
+	const struct schema_key parcel = {.kind = 'L', .id = will}, due = {.kind = 'D',
+									    .due = SCHEMA_DUE_WILL,
+									    .id = will,
+									    .number = due_s};
 
 	if (will != 0 && due_s > now.wall_ms / MS && will_cancel(s, will)) {
 		batch_delete(b, &parcel);
@@ -120,8 +118,8 @@ static void set_connection(struct sessions *s, struct stored *st, const struct s
 	stored_set_online(s, st, c->worker, c->connection, c->receive_max);
 }
 
-static struct stored *found(struct sessions *s, const struct sessions_connect *c,
-	struct sessions_now now)
+static struct stored *found(
+	struct sessions *s, const struct sessions_connect *c, struct sessions_now now)
 {
 	const uint64_t id = stored_id_of(s, c->client_id);
 	struct stored *st = stored_get(s, id);

@@ -19,23 +19,23 @@
 #include "controlplane/sessions/stored.h"
 
 enum {
-	ENTRIES_STEP = 64,         /* entry numbers that a session reserves at once */
-	IDS_STEP = 4096,           /* the same of sessions and bodies */
-	IDLE_MAX = 65536,          /* sessions in memory that are not connected */
-	FRESH_MAX = 1 << 15,       /* references in memory */
-	COUNTS_MAX = 1 << 20,      /* shared bodies whose references are counted in memory */
-	BATCHES_MAX = 1 << 14,     /* under way */
+	ENTRIES_STEP = 64,     /* entry numbers that a session reserves at once */
+	IDS_STEP = 4096,       /* the same of sessions and bodies */
+	IDLE_MAX = 65536,      /* sessions in memory that are not connected */
+	FRESH_MAX = 1 << 15,   /* references in memory */
+	COUNTS_MAX = 1 << 20,  /* shared bodies whose references are counted in memory */
+	BATCHES_MAX = 1 << 14, /* under way */
 	BATCH_BYTES_MAX = 64 << 20,
-	CONNECTS_MAX = 1024,       /* under way */
-	OUTBOX_MAX = 8192,         /* effects for a worker, before commands wait */
-	OPEN_MAX = 1 << 20,        /* work of a worker that is not answered */
-	OPS_MAX = 4096,            /* replicas under way */
+	CONNECTS_MAX = 1024, /* under way */
+	OUTBOX_MAX = 8192,   /* effects for a worker, before commands wait */
+	OPEN_MAX = 1 << 20,  /* work of a worker that is not answered */
+	OPS_MAX = 4096,      /* replicas under way */
 	OPS_BYTES_MAX = 32 << 20,
-	WILLS_MAX = 256,           /* sent to a worker and not stored */
-	RETRY_US = 5000,           /* what was declined */
+	WILLS_MAX = 256, /* sent to a worker and not stored */
+	RETRY_US = 5000, /* what was declined */
 	REFUSED_RETRY_US = 1000000,
 	SWEEP_PIECE = 64,
-	PACKET_IDS = 65535,        /* outbound packet id: entry % PACKET_IDS + 1 */
+	PACKET_IDS = 65535, /* outbound packet id: entry % PACKET_IDS + 1 */
 };
 
 #define NEVER UINT64_MAX
@@ -70,7 +70,7 @@ struct connectings {
 struct replica_op {
 	struct replica_op *next;
 	uint32_t token;
-	uint32_t worker;  /* whose work it is */
+	uint32_t worker; /* whose work it is */
 	uint64_t sequence;
 	uint64_t session, batch; /* sent when that batch is down; 0: sent */
 	struct body *filter;
@@ -86,14 +86,14 @@ struct peer {
 	struct outbox box;
 	struct open_work *open; /* a queue: open_first .. open_end */
 	size_t open_room, open_first, open_end;
-	uint64_t seen;    /* highest sequence since its greeting */
-	uint64_t mark;    /* highest ever taken of this generation */
-	uint64_t through; /* all up to here is done */
-	uint64_t told;    /* and told */
+	uint64_t seen;                    /* highest sequence since its greeting */
+	uint64_t mark;                    /* highest ever taken of this generation */
+	uint64_t through;                 /* all up to here is done */
+	uint64_t told;                    /* and told */
 	uint64_t refused[SHM_RING_SLOTS]; /* sequences that the store knows as refused */
 	uint32_t refused_at;
 	bool greeted, resynced, loaded;
-	uint8_t stage; /* enum load_stage */
+	uint8_t stage;   /* enum load_stage */
 	uint8_t *cursor; /* key at which loading goes on */
 	size_t cursor_size, cursor_room;
 	struct connectings ids; /* committed; their received ids are told */
@@ -120,11 +120,11 @@ struct sessions {
 	bool meta_dirty;
 	struct batch batch;
 	struct body *lent, *lent_retained; /* to the batch, until it is submitted */
-	uint8_t *value; /* what was read last */
+	uint8_t *value;                    /* what was read last */
 	size_t value_room;
 	uint8_t *key;
 	size_t key_room;
-	struct table by_id; /* struct stored */
+	struct table by_id;      /* struct stored */
 	struct stored_list idle; /* not connected; oldest first */
 	uint32_t idle_count;
 	uint64_t entries; /* of all in memory */

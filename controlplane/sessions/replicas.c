@@ -119,8 +119,7 @@ static struct schema_key filter_key(uint64_t session, struct span filter)
 	return (struct schema_key){.kind = 'F', .id = session, .text = filter};
 }
 
-static bool read_options(
-	struct sessions *s, const struct schema_key *k, struct schema_options *out)
+static bool read_options(struct sessions *s, const struct schema_key *k, struct schema_options *out)
 {
 	struct span key, value;
 

@@ -207,8 +207,7 @@ enum err sessions_create(
 	s->wills_retry_us = NEVER;
 	s->sweep_connected = s->sweep_garbage = true;
 	s->fresh = calloc(FRESH_MAX, sizeof(*s->fresh));
-	if (s->fresh == NULL ||
-		!memory_grow((void **)&s->value, &s->value_room, VALUE_ROOM, 1))
+	if (s->fresh == NULL || !memory_grow((void **)&s->value, &s->value_room, VALUE_ROOM, 1))
 		s->dead = ERR_STORAGE_FULL;
 	read_meta(s);
 	const enum err e = s->dead;
@@ -320,7 +319,8 @@ static uint64_t deadline_us(const struct sessions *s, struct sessions_now now)
 	if (due_ms <= now.wall_ms)
 		return s->wills_out >= WILLS_MAX ? NEVER : now.us;
 	/* Not for long: the wall clock may jump. */
-	const uint64_t left_us = due_ms - now.wall_ms > MS ? WALL_LOOK_US : (due_ms - now.wall_ms) * MS;
+	const uint64_t left_us =
+		due_ms - now.wall_ms > MS ? WALL_LOOK_US : (due_ms - now.wall_ms) * MS;
 	return now.us + left_us;
 }
 

@@ -219,8 +219,7 @@ void stored_set_online(struct sessions *s, struct stored *st, uint32_t worker,
 	struct shm_connection connection, uint16_t receive_max)
 {
 	const uint64_t key = connection_key(connection);
-	struct table_slot *slot =
-		key == 0 ? NULL : table_put(&s->peers[worker].connections, key);
+	struct table_slot *slot = key == 0 ? NULL : table_put(&s->peers[worker].connections, key);
 
 	ASSERT(!st->online);
 	st->online = true;
@@ -258,8 +257,8 @@ bool stored_expired(const struct stored *st, struct sessions_now now)
 	return now.wall_ms / MS >= expiry_due_s(st);
 }
 
-static void put_due(struct sessions *s, struct batch *b, enum schema_due what, uint64_t id,
-	uint64_t due_s)
+static void put_due(
+	struct sessions *s, struct batch *b, enum schema_due what, uint64_t id, uint64_t due_s)
 {
 	const struct schema_key k = {.kind = 'D', .due = (uint8_t)what, .number = due_s, .id = id};
 

@@ -85,8 +85,8 @@ static void release(struct sessions *s, uint32_t worker, const struct shm_work *
 	sessions_submit(s);
 }
 
-static void ended(struct sessions *s, uint32_t worker, const struct shm_work *w,
-	struct sessions_now now)
+static void ended(
+	struct sessions *s, uint32_t worker, const struct shm_work *w, struct sessions_now now)
 {
 	struct stored *st = stored_get(s, w->session);
 
