@@ -136,14 +136,15 @@ static bool may_have_expired(const struct device *d)
 
 static void judge_present(struct device *d, bool present)
 {
-	const bool clean = d->conf.clean || d->purge;
+	const bool clean = d->clean;
 
 	if (present && (clean || d->kept == KEPT_NOTHING))
 		ledger_broken_session(d->ledger, d->conf.number, "present, and was never kept");
 	if (!present && !clean && d->kept == KEPT_SURE && !may_have_expired(d))
 		ledger_broken_session(d->ledger, d->conf.number, "session lost");
 	device_will_returned(d, clean);
-	d->purge = false;
+	if (clean)
+		d->purge = false;
 	d->kept = durable(d) ? KEPT_SURE : KEPT_NOTHING;
 	if (present && d->session != LEDGER_NONE)
 		continue_session(d);
@@ -209,7 +210,7 @@ static void on_closed(void *owner, struct client *c)
 	const bool orderly = d->leaving && client_why(c) == ERR_NONE;
 
 	device_will_gone(d, orderly);
-	if (!d->granted && durable(d) && (d->kept == KEPT_NOTHING || d->purge))
+	if (!d->granted && durable(d) && (d->kept == KEPT_NOTHING || d->clean))
 		d->kept = KEPT_MAYBE;
 	if (d->granted)
 		d->gone_us = d->now_us;
@@ -249,6 +250,7 @@ static void connect_now(struct device *d)
 		.session_expiry_s = d->conf.clean ? 0 : d->conf.expiry_s,
 		.receive_max = d->conf.receive_max};
 
+	d->clean = g.clean_start;
 	if (d->session != LEDGER_NONE && g.clean_start)
 		ledger_session_ended(d->ledger, d->session); /* from when it is sent */
 	device_will_said(d, &g);
