@@ -23,9 +23,10 @@ bool device_acknowledge(struct device *d, enum mqtt_type type, uint16_t packet_i
 	return device_write(d, &w);
 }
 
+/* Does the session outlive this connection? In 3.1.1 one that starts clean does not. */
 static bool durable(const struct device *d)
 {
-	return !d->conf.clean;
+	return !d->conf.clean && (d->conf.version == MQTT_V5 || !d->clean);
 }
 
 static bool send_filter(struct device *d, struct want_filter *f, enum mqtt_type type)
@@ -210,8 +211,8 @@ static void on_closed(void *owner, struct client *c)
 	const bool orderly = d->leaving && client_why(c) == ERR_NONE;
 
 	device_will_gone(d, orderly);
-	if (!d->granted && durable(d) && (d->kept == KEPT_NOTHING || d->clean))
-		d->kept = KEPT_MAYBE;
+	if (!d->granted && !d->conf.clean && (d->kept == KEPT_NOTHING || d->clean))
+		d->kept = KEPT_MAYBE; /* or what a clean start should have ended */
 	if (d->granted)
 		d->gone_us = d->now_us;
 	d->granted = d->leaving = d->receiving = false;
@@ -337,7 +338,7 @@ void device_goodbye(struct device *d)
 
 void device_purge(struct device *d)
 {
-	d->purge = durable(d);
+	d->purge = !d->conf.clean;
 }
 
 bool device_subscribe(struct device *d, const char *filter, uint8_t qos)
