@@ -23,9 +23,10 @@ bool device_acknowledge(struct device *d, enum mqtt_type type, uint16_t packet_i
 	return device_write(d, &w);
 }
 
+/* Does the session outlive this connection? In 3.1.1 one that starts clean does not. */
 static bool durable(const struct device *d)
 {
-	return !d->conf.clean;
+	return !d->conf.clean && (d->conf.version == MQTT_V5 || !d->clean);
 }
 
 static bool send_filter(struct device *d, struct want_filter *f, enum mqtt_type type)
@@ -136,14 +137,15 @@ static bool may_have_expired(const struct device *d)
 
 static void judge_present(struct device *d, bool present)
 {
-	const bool clean = d->conf.clean || d->purge;
+	const bool clean = d->clean;
 
 	if (present && (clean || d->kept == KEPT_NOTHING))
 		ledger_broken_session(d->ledger, d->conf.number, "present, and was never kept");
 	if (!present && !clean && d->kept == KEPT_SURE && !may_have_expired(d))
 		ledger_broken_session(d->ledger, d->conf.number, "session lost");
 	device_will_returned(d, clean);
-	d->purge = false;
+	if (clean)
+		d->purge = false;
 	d->kept = durable(d) ? KEPT_SURE : KEPT_NOTHING;
 	if (present && d->session != LEDGER_NONE)
 		continue_session(d);
@@ -209,8 +211,8 @@ static void on_closed(void *owner, struct client *c)
 	const bool orderly = d->leaving && client_why(c) == ERR_NONE;
 
 	device_will_gone(d, orderly);
-	if (!d->granted && durable(d) && (d->kept == KEPT_NOTHING || d->purge))
-		d->kept = KEPT_MAYBE;
+	if (!d->granted && !d->conf.clean && (d->kept == KEPT_NOTHING || d->clean))
+		d->kept = KEPT_MAYBE; /* or what a clean start should have ended */
 	if (d->granted)
 		d->gone_us = d->now_us;
 	d->granted = d->leaving = d->receiving = false;
@@ -249,6 +251,7 @@ static void connect_now(struct device *d)
 		.session_expiry_s = d->conf.clean ? 0 : d->conf.expiry_s,
 		.receive_max = d->conf.receive_max};
 
+	d->clean = g.clean_start;
 	if (d->session != LEDGER_NONE && g.clean_start)
 		ledger_session_ended(d->ledger, d->session); /* from when it is sent */
 	device_will_said(d, &g);
@@ -335,7 +338,7 @@ void device_goodbye(struct device *d)
 
 void device_purge(struct device *d)
 {
-	d->purge = durable(d);
+	d->purge = !d->conf.clean;
 }
 
 bool device_subscribe(struct device *d, const char *filter, uint8_t qos)

@@ -10,6 +10,7 @@ struct out {
 	uint8_t qos;
 	bool retain;
 	uint8_t stage; /* enum out_stage */
+	bool repeated; /* PUBREL: on an older connection, too */
 	uint32_t said; /* connection on which the current stage was last said; 0: none */
 	char topic[LEDGER_TOPIC_MAX];
 };
@@ -48,6 +49,7 @@ struct device {
 	uint64_t now_us;
 
 	bool stay, purge, leaving, confused;
+	bool clean;          /* what this connection's CONNECT said */
 	uint64_t retry_us;   /* not before */
 	uint64_t patient_us; /* until then; UINT64_MAX: for ever */
 	uint32_t connection; /* how many there were */
