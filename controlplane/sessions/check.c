@@ -32,6 +32,7 @@ static void check_session(const struct sessions *s, const struct stored *st)
 	ASSERT(idle == !st->online);
 	ASSERT(!st->online || st->record.connected);
 	ASSERT(!st->granted || st->online);
+	ASSERT(!st->online || stored_at(s, st->worker, st->connection) == st);
 }
 
 static uint32_t list_length(const struct stored_list *list)

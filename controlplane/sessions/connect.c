@@ -108,13 +108,18 @@ static void set_will(struct sessions *s, struct batch *b, struct stored *st, str
 	batch_end(b, &w);
 }
 
+static uint32_t expiry_of(const struct sessions *s, const struct sessions_connect *c)
+{
+	const uint32_t most = s->config->session_expiry_max_s;
+
+	return c->session_expiry_s < most ? c->session_expiry_s : most;
+}
+
 static void set_connection(struct sessions *s, struct stored *st, const struct sessions_connect *c)
 {
 	st->record.connected = true;
 	st->record.epoch = c->epoch;
-	st->record.expiry_s = c->session_expiry_s < s->config->session_expiry_max_s
-				      ? c->session_expiry_s
-				      : s->config->session_expiry_max_s;
+	st->record.expiry_s = expiry_of(s, c);
 	stored_set_online(s, st, c->worker, c->connection, c->receive_max);
 }
 
@@ -150,7 +155,7 @@ static struct stored *start_new(
 	struct writer w = batch_put(b, &client, SCHEMA_HEAD + sizeof(id), &key);
 	schema_encode_number(&w, key, id);
 	batch_end(b, &w);
-	st->record.durable = c->session_expiry_s > 0;
+	st->record.durable = expiry_of(s, c) > 0;
 	s->meta.sessions += st->record.durable;
 	s->meta_dirty |= st->record.durable;
 	st->down = st->fence = st->next;
@@ -175,9 +180,9 @@ static void take(struct sessions *s, const struct sessions_connect *c, struct co
 	struct stored *st = found(s, c, now);
 	const bool present = st != NULL;
 
-	if (!present && c->session_expiry_s == 0 && c->will.size == 0)
+	if (!present && expiry_of(s, c) == 0 && c->will.size == 0)
 		return;
-	if (!present && c->session_expiry_s > 0 && s->meta.sessions >= s->config->sessions_max) {
+	if (!present && expiry_of(s, c) > 0 && s->meta.sessions >= s->config->sessions_max) {
 		n->ready.err = ERR_REPLICAS_FULL;
 		return;
 	}

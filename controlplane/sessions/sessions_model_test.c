@@ -194,9 +194,7 @@ static void connect_client(uint32_t c)
 		.receive_max = k->window,
 		.will = k->will == 0 ? NULL : will};
 	k->epoch = rig.epoch + 1;
-	if (sessions_loaded(rig.s))
-		rig_connect(&rig, &who);
-	else
+	if (rig_connect(&rig, &who) == 0)
 		k->state = OFF;
 }
 

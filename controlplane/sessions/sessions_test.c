@@ -280,6 +280,35 @@ static void an_old_message_is_not_delivered(void)
 	rig_fini(&rig);
 }
 
+/* Its packet id may be in use at the client: it is sent to its end. */
+static void what_was_sent_does_not_expire(void)
+{
+	const struct rig_store_work m = {.worker = 1,
+		.targets = {1},
+		.qos = 2,
+		.topic = "t",
+		.payload = "old",
+		.expiry_s = 10};
+
+	with_anna(&anna);
+	rig_publish(&rig, &m);
+	rig_run(&rig);
+	leave(0, 1, rig.epoch, 0);
+	rig.now.wall_ms += 20000;
+	rig_said(&rig);
+	join(&anna);
+	SAID("0:place1@0.1 1:place1@0.1 0:deliver@1#1q2dupx1:t=old");
+	rig_fini(&rig);
+}
+
+static void a_limit_of_nothing_keeps_nothing(void)
+{
+	rig_init(&rig);
+	rig.config.session_expiry_max_s = 0;
+	CU_ASSERT(join(&anna).session == 0);
+	rig_fini(&rig);
+}
+
 static void one_body_for_all_its_queues(void)
 {
 	const struct rig_store_work m = {
@@ -622,6 +651,8 @@ static const struct unit_test tests[] = {
 	{"what_was_received_is_released", what_was_received_is_released},
 	{"what_is_declined_comes_again_in_order", what_is_declined_comes_again_in_order},
 	{"an_old_message_is_not_delivered", an_old_message_is_not_delivered},
+	{"what_was_sent_does_not_expire", what_was_sent_does_not_expire},
+	{"a_limit_of_nothing_keeps_nothing", a_limit_of_nothing_keeps_nothing},
 	{"one_body_for_all_its_queues", one_body_for_all_its_queues},
 	{"a_full_queue_refuses_the_whole_message", a_full_queue_refuses_the_whole_message},
 	{"a_queue_of_bytes_is_full", a_queue_of_bytes_is_full},

@@ -137,6 +137,53 @@ static void an_unsubscription_is_stored_before_it_is_told(void)
 	rig_fini(&rig);
 }
 
+static void workers_hear_of_a_filter_in_order(void)
+{
+	with(&anna);
+	filter(SHM_COMMAND_SUBSCRIBE, "a", 0);
+	rig_run(&rig);
+	rig_said(&rig);
+	filter(SHM_COMMAND_UNSUBSCRIBE, "a", 0);
+	filter(SHM_COMMAND_SUBSCRIBE, "a", 0);
+	rig_run(&rig);
+	SAID("0:unsub1=a 0:sub1=a 1:unsub1=a 1:sub1=a 0:done3");
+	CU_ASSERT(rig_store_rows(&rig.store, 'F') == 1);
+	rig_fini(&rig);
+}
+
+/* Asked for twice, and the first time there was no room. */
+static void the_last_word_on_a_filter_stands(void)
+{
+	with(&anna);
+	rig.silent = true;
+	filter(SHM_COMMAND_SUBSCRIBE, "a", 0);
+	filter(SHM_COMMAND_SUBSCRIBE, "a", 0);
+	const uint32_t first = token_of(0), second = token_of(0);
+	CU_ASSERT(token_of(1) == first && token_of(1) == second);
+	answer(0, first, ERR_FILTER_TABLE_FULL);
+	answer(1, first, ERR_NONE);
+	answer(0, second, ERR_NONE);
+	answer(1, second, ERR_NONE);
+	rig_run(&rig);
+	SAID("0:refused1=FILTER_TABLE_FULL 0:done2");
+	CU_ASSERT(rig_store_rows(&rig.store, 'F') == 1);
+	rig_fini(&rig);
+	/* And when there is none for either: nothing is left. */
+	with(&anna);
+	rig.silent = true;
+	filter(SHM_COMMAND_SUBSCRIBE, "a", 0);
+	filter(SHM_COMMAND_SUBSCRIBE, "a", 0);
+	for (uint32_t w = 0; w < RIG_WORKERS; w++) {
+		answer(w, token_of(w), ERR_FILTER_TABLE_FULL);
+		answer(w, token_of(w), ERR_FILTER_TABLE_FULL);
+	}
+	rig_run(&rig);
+	SAID("0:unsub1=a 0:refused1=FILTER_TABLE_FULL 0:refused2=FILTER_TABLE_FULL 0:done2 "
+	     "1:unsub1=a");
+	CU_ASSERT(rig_store_rows(&rig.store, 'F') == 0);
+	rig_fini(&rig);
+}
+
 static void repeated_filters_are_told_again(void)
 {
 	with(&anna);
@@ -444,6 +491,8 @@ static const struct unit_test tests[] = {
 	{"without_room_it_is_taken_back_everywhere", without_room_it_is_taken_back_everywhere},
 	{"an_unsubscription_is_stored_before_it_is_told",
 		an_unsubscription_is_stored_before_it_is_told},
+	{"workers_hear_of_a_filter_in_order", workers_hear_of_a_filter_in_order},
+	{"the_last_word_on_a_filter_stands", the_last_word_on_a_filter_stands},
 	{"repeated_filters_are_told_again", repeated_filters_are_told_again},
 	{"a_new_dataplane_is_told_everything", a_new_dataplane_is_told_everything},
 	{"many_filters_are_loaded_in_pieces", many_filters_are_loaded_in_pieces},

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TEXT = 4096, PORTION = 1 << 20 };
+enum { TEXT = 4096, BIG = 1 << 20, PORTION = 1 << 20 };
 
 static void PRINTF(2, 3) say(struct rig *r, const char *format, ...)
 {
@@ -141,7 +141,7 @@ void rig_run(struct rig *r)
 {
 	bool worked = true;
 
-	for (int i = 0; i < 200 && worked; i++) {
+	for (int i = 0; i < 2000 && worked; i++) {
 		r->store.allowed = PORTION;
 		CU_ASSERT(sessions_poll(r->s, r->now, &worked) == ERR_NONE);
 		const size_t before = r->said_size;
@@ -209,7 +209,7 @@ void rig_fini(struct rig *r)
 static struct span write_parcel(uint8_t *to, const char *topic, const char *payload, uint8_t qos,
 	uint32_t expiry_s, bool retain)
 {
-	struct writer w = writer_of(to, TEXT);
+	struct writer w = writer_of(to, BIG);
 	const struct parcel p = {.topic = span_str(topic),
 		.payload_size = (uint32_t)strlen(payload),
 		.qos = qos,
@@ -225,7 +225,7 @@ static struct span write_parcel(uint8_t *to, const char *topic, const char *payl
 static struct span write_will(uint8_t *to, const struct rig_who *who)
 {
 	struct writer w = writer_of(to, TEXT);
-	uint8_t parcel[TEXT];
+	static uint8_t parcel[BIG];
 	char topic[64];
 
 	if (who->will == NULL)
@@ -250,8 +250,7 @@ uint64_t rig_connect(struct rig *r, const struct rig_who *who)
 		.receive_max = who->receive_max == 0 ? 100 : who->receive_max,
 		.clean = who->clean};
 
-	CU_ASSERT(sessions_connect(r->s, &c, r->now) == SESSIONS_TAKEN);
-	return r->epoch;
+	return sessions_connect(r->s, &c, r->now) == SESSIONS_TAKEN ? r->epoch : 0;
 }
 
 struct sessions_ready rig_ready(struct rig *r)
@@ -275,7 +274,7 @@ enum sessions_answer rig_work(struct rig *r, uint32_t worker, enum shm_command t
 
 enum sessions_answer rig_publish(struct rig *r, const struct rig_store_work *w)
 {
-	static uint8_t text[2 * TEXT], parcel[TEXT];
+	static uint8_t text[2 * BIG], parcel[BIG];
 	struct writer out = writer_of(text, sizeof(text));
 	struct shm_work work = {.sequence = w->sequence,
 		.session = w->session,

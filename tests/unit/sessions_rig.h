@@ -31,7 +31,8 @@ struct rig_store {
 	size_t log_count, log_room;
 	uint64_t allowed; /* so many may complete */
 	uint64_t batches;
-	enum err fail; /* the next submit fails with this */
+	enum err fail;       /* the next submit fails with this */
+	enum err fail_later; /* and the next completion with that */
 };
 
 enum { RIG_SAID = 1 << 16, RIG_WORKERS = 2 };
@@ -78,7 +79,7 @@ struct rig_who {
 	const char *will;     /* topic=payload; NULL: none */
 	uint32_t will_delay_s;
 };
-uint64_t rig_connect(struct rig *r, const struct rig_who *who); /* after rig_run: rig_ready */
+uint64_t rig_connect(struct rig *r, const struct rig_who *who); /* its epoch; 0: not now */
 struct sessions_ready rig_ready(struct rig *r);
 
 struct rig_store_work {

@@ -171,7 +171,8 @@ static uint32_t poll(struct storage *s, struct storage_completion *out, uint32_t
 	uint32_t n = 0;
 
 	for (; n < max && st->log_count > 0 && st->allowed > 0; n++, st->allowed--) {
-		out[n] = (struct storage_completion){.token = st->log[0].token};
+		out[n] = (struct storage_completion){
+			.token = st->log[0].token, .err = st->fail_later};
 		complete_first(st);
 	}
 	return n;
