@@ -163,6 +163,7 @@ static void on_connack(struct device *d, const struct mqtt_frame *f)
 	d->server_window = ack.props.receive_max;
 	d->granted = true;
 	d->confused = false;
+	d->granted_us = d->now_us;
 	d->patient_us = UINT64_MAX;
 	judge_present(d, ack.session_present);
 }
@@ -205,6 +206,17 @@ static void on_message(
 	device_on_piece((struct device *)owner, topic, piece, whole);
 }
 
+/* Who was thrown out soon after it came may have asked for too much: it shall not publish at once
+ * when it is back, or it would never come to acknowledge. */
+static void end_grant(struct device *d)
+{
+	d->gone_us = d->now_us;
+	if (d->now_us - d->granted_us > DEVICE_SOON_US)
+		d->hold_us = 0;
+	else if (d->hold_us < DEVICE_HOLD_MAX_US)
+		d->hold_us = 2 * d->hold_us + DEVICE_RETRY_US;
+}
+
 static void on_closed(void *owner, struct client *c)
 {
 	struct device *d = (struct device *)owner;
@@ -214,7 +226,7 @@ static void on_closed(void *owner, struct client *c)
 	if (!d->granted && !d->conf.clean && (d->kept == KEPT_NOTHING || d->clean))
 		d->kept = KEPT_MAYBE; /* or what a clean start should have ended */
 	if (d->granted)
-		d->gone_us = d->now_us;
+		end_grant(d);
 	d->granted = d->leaving = d->receiving = false;
 	d->due_count = d->unacknowledged = 0;
 	d->patient_us = UINT64_MAX;
@@ -296,16 +308,21 @@ bool device_turn(struct device *d, uint64_t now_us)
 	if (!device_live(d))
 		return false;
 	/* Not `||`: everything goes out that can. */
-	return send_due(d) | send_wants(d) | device_send(d);
+	const bool may = now_us >= d->granted_us + d->hold_us;
+	return send_due(d) | send_wants(d) | (may && device_send(d));
 }
 
 uint64_t device_next_us(const struct device *d)
 {
 	if (client_gone(d->client))
 		return d->stay ? d->retry_us : UINT64_MAX;
-	if (device_live(d) && d->due_count > 0 && d->due[0].at_us < d->patient_us)
-		return d->due[0].at_us;
-	return d->patient_us;
+	uint64_t t = d->patient_us;
+	if (device_live(d) && d->due_count > 0 && d->due[0].at_us < t)
+		t = d->due[0].at_us;
+	if (d->out_count > 0 && d->now_us < d->granted_us + d->hold_us &&
+		d->granted_us + d->hold_us < t)
+		t = d->granted_us + d->hold_us;
+	return t;
 }
 
 void device_stay(struct device *d, bool connected, uint64_t now_us)
@@ -369,6 +386,12 @@ bool device_unsubscribe(struct device *d, const char *filter)
 		}
 	}
 	return false;
+}
+
+void device_asked_again(struct device *d)
+{
+	if (!d->granted && !client_gone(d->client) && !d->conf.clean && d->kept == KEPT_NOTHING)
+		d->kept = KEPT_MAYBE;
 }
 
 void device_confused(struct device *d)

@@ -9,7 +9,7 @@ enum {
 	TOPICS = 4,
 	MESSAGES_MAX = 1500,
 	SESSIONS_MAX = 400,
-	PATIENCE_US = 300 * SECOND_US, /* of the liveness phase */
+	PATIENCE_US = 60 * SECOND_US, /* of the liveness phase */
 };
 
 struct plan {
