@@ -144,6 +144,7 @@ struct serving {
 	uint32_t identifier;
 	uint64_t session;
 	uint32_t credit;
+	uint64_t after;  /* durable: begins when so many of `after_begun` are done */
 	uint32_t bucket; /* held, until its topic is settled; POOL_NONE */
 	uint8_t qos;
 	bool queued; /* in `served` */
@@ -162,7 +163,8 @@ struct route {
 	bool *ending;       /* by filter: it is in there */
 	struct ready *ready;
 	uint32_t ready_head, ready_count, ready_max;
-	uint32_t retained_after; /* STOREs that a retained value waits for */
+	uint32_t retained_after;          /* STOREs that a retained value waits for */
+	uint64_t after_begun, after_done; /* those so far */
 	uint32_t after_by_topic[ROUTE_TOPIC_BUCKETS], held_by_topic[ROUTE_TOPIC_BUCKETS];
 	uint32_t to_tell; /* askings that have somebody to tell */
 	struct cells texts;

@@ -311,7 +311,7 @@ static bool on_forward(struct worker *w, const struct peer_slot *slot)
 {
 	struct route *r = w->route;
 	const bool full = !retained_room(r->retained, slot->p);
-	struct message *m = full ? NULL : message_share(w->messages, slot->p);
+	struct message *m = NULL;
 	const uint32_t index = pool_get(&r->routings);
 	bool matched;
 
@@ -319,6 +319,8 @@ static bool on_forward(struct worker *w, const struct peer_slot *slot)
 	struct routing *g = pool_at(&r->routings, index);
 	*g = (struct routing){.from = slot->from, .token = slot->b, .waiting = 1};
 	enum published p = PUBLISHED_NO_ROOM;
+	if (!full && message_may_lend_on(w->messages, slot->p))
+		m = message_share(w->messages, slot->p);
 	if (m != NULL) {
 		const struct job job = job_of(slot, m, index);
 		route_set_publisher(w, m);
