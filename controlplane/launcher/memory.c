@@ -8,7 +8,20 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+/* Of the control plane's the low half counts (epochs begin there): seconds. The others only must
+ * not come again: microseconds, for a box may start twice in a second. */
+static uint64_t first_generation(enum shm_region kind)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	if (kind == SHM_CP || kind == SHM_CP_COUNTERS)
+		return (uint64_t)t.tv_sec;
+	return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
+}
 
 static bool create_region(
 	struct memory *m, enum shm_region kind, uint32_t workers, const char **why)
@@ -25,6 +38,7 @@ static bool create_region(
 	if (m->base[kind] == MAP_FAILED)
 		return false;
 	shm_region_init(m->base[kind], kind, workers);
+	shm_region_count_from(m->base[kind], first_generation(kind));
 	*why = "cannot seal shared memory";
 	if (fcntl(m->fd[kind], F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
 		return false;

@@ -62,8 +62,11 @@ struct message {
 };
 
 struct messages_conf {
-	uint32_t count;               /* messages alive at once */
-	uint32_t large_count;         /* of them with a head above MESSAGE_HEAD_SMALL */
+	uint32_t count;       /* messages alive at once */
+	uint32_t large_count; /* of them with a head above MESSAGE_HEAD_SMALL */
+	/* Heads of either kind that only message_share takes: without them two workers whose heads
+	 * are all lent to each other would wait forever. 0 for a worker that is alone. */
+	uint32_t share_reserve, large_share_reserve;
 	struct rte_mempool *segments; /* payload bytes; owned by the caller */
 	uint32_t segments_reserve;    /* keep this many free: message_begin refuses below */
 	struct counters *counters;
@@ -97,5 +100,7 @@ struct message *message_ref(struct message *m);
  * same topic, properties and origin (publisher is POOL_NONE). NULL: no room, counted; the other
  * still has the reference: it asks again, or frees `payload`. */
 void message_lend(struct message *m);
+/* Could it be shared without the reserve? What is lent on to others must not use that. */
+bool message_may_lend_on(const struct messages *store, const struct message *lent);
 MUST_USE struct message *message_share(struct messages *store, const struct message *lent);
 void message_put(struct message **m);

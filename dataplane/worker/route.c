@@ -297,6 +297,7 @@ static void note_after(struct worker *w, const struct message *m, const struct j
 	if (!m->retain)
 		return;
 	r->retained_after += (uint32_t)by;
+	*(by > 0 ? &r->after_begun : &r->after_done) += 1;
 	r->after_by_topic[route_bucket(m->topic)] += (uint32_t)by;
 }
 

@@ -168,8 +168,10 @@ static void start_worker(uint32_t i, uint32_t messages)
 	w->counters = &fake_counters[i];
 	w->now_us = 1000;
 	segments[i] = unit_pool(SEGMENTS);
-	w->messages = messages_create(&(struct messages_conf){
-		.count = messages, .segments = segments[i], .counters = w->counters});
+	w->messages = messages_create(&(struct messages_conf){.count = messages,
+		.share_reserve = messages / 8,
+		.segments = segments[i],
+		.counters = w->counters});
 	w->fabric = fabric_create(&(struct fabric_conf){.connections_max = FAKE_CONNECTIONS,
 		.queues_max = FAKE_QUEUES,
 		.workers = peers.workers,

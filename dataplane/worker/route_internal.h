@@ -21,6 +21,8 @@ enum {
 	ROUTE_ASKING_MAX = 4096,   /* subscriptions that other workers have not applied yet */
 	ROUTE_OWED_MAX =
 		ROUTE_LOANS_MAX + 2 * ROUTE_FORWARDS_MAX + ROUTE_ASKING_MAX + RETAINED_CURSORS_MAX,
+	/* Beside what is lent, each snapshot has a request or an answer under way. */
+	ROUTE_IN_MAX = ROUTE_LOANS_MAX + 2 * RETAINED_CURSORS_MAX,
 	ROUTE_SNAPSHOTS_MAX = 16384, /* running and waiting */
 	ROUTE_TOPIC_BUCKETS = 1024,
 	ROUTE_CREDIT = 32,  /* values asked for at once */
@@ -89,7 +91,7 @@ struct slots { /* a queue */
 
 struct peer_state {
 	struct slots out;      /* answers that found no room in the ring */
-	struct slots in;       /* lent things that found no room here */
+	struct slots in;       /* what found no room here, and what is behind it */
 	struct slots forwards; /* FORWARDs that did not; `session` is the time they came */
 	uint32_t loans;        /* out to it */
 };
@@ -142,6 +144,7 @@ struct serving {
 	uint32_t identifier;
 	uint64_t session;
 	uint32_t credit;
+	uint64_t after;  /* durable: begins when so many of `after_begun` are done */
 	uint32_t bucket; /* held, until its topic is settled; POOL_NONE */
 	uint8_t qos;
 	bool queued; /* in `served` */
@@ -160,7 +163,8 @@ struct route {
 	bool *ending;       /* by filter: it is in there */
 	struct ready *ready;
 	uint32_t ready_head, ready_count, ready_max;
-	uint32_t retained_after; /* STOREs that a retained value waits for */
+	uint32_t retained_after;          /* STOREs that a retained value waits for */
+	uint64_t after_begun, after_done; /* those so far */
 	uint32_t after_by_topic[ROUTE_TOPIC_BUCKETS], held_by_topic[ROUTE_TOPIC_BUCKETS];
 	uint32_t to_tell; /* askings that have somebody to tell */
 	struct cells texts;

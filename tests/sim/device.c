@@ -23,9 +23,10 @@ bool device_acknowledge(struct device *d, enum mqtt_type type, uint16_t packet_i
 	return device_write(d, &w);
 }
 
+/* Does the session outlive this connection? In 3.1.1 one that starts clean does not. */
 static bool durable(const struct device *d)
 {
-	return !d->conf.clean;
+	return !d->conf.clean && (d->conf.version == MQTT_V5 || !d->clean);
 }
 
 static bool send_filter(struct device *d, struct want_filter *f, enum mqtt_type type)
@@ -136,14 +137,15 @@ static bool may_have_expired(const struct device *d)
 
 static void judge_present(struct device *d, bool present)
 {
-	const bool clean = d->conf.clean || d->purge;
+	const bool clean = d->clean;
 
 	if (present && (clean || d->kept == KEPT_NOTHING))
 		ledger_broken_session(d->ledger, d->conf.number, "present, and was never kept");
 	if (!present && !clean && d->kept == KEPT_SURE && !may_have_expired(d))
 		ledger_broken_session(d->ledger, d->conf.number, "session lost");
 	device_will_returned(d, clean);
-	d->purge = false;
+	if (clean)
+		d->purge = false;
 	d->kept = durable(d) ? KEPT_SURE : KEPT_NOTHING;
 	if (present && d->session != LEDGER_NONE)
 		continue_session(d);
@@ -161,6 +163,7 @@ static void on_connack(struct device *d, const struct mqtt_frame *f)
 	d->server_window = ack.props.receive_max;
 	d->granted = true;
 	d->confused = false;
+	d->granted_us = d->now_us;
 	d->patient_us = UINT64_MAX;
 	judge_present(d, ack.session_present);
 }
@@ -203,16 +206,27 @@ static void on_message(
 	device_on_piece((struct device *)owner, topic, piece, whole);
 }
 
+/* Who was thrown out soon after it came may have asked for too much: it shall not publish at once
+ * when it is back, or it would never come to acknowledge. */
+static void end_grant(struct device *d)
+{
+	d->gone_us = d->now_us;
+	if (d->now_us - d->granted_us > DEVICE_SOON_US)
+		d->hold_us = 0;
+	else if (d->hold_us < DEVICE_HOLD_MAX_US)
+		d->hold_us = 2 * d->hold_us + DEVICE_RETRY_US;
+}
+
 static void on_closed(void *owner, struct client *c)
 {
 	struct device *d = (struct device *)owner;
 	const bool orderly = d->leaving && client_why(c) == ERR_NONE;
 
 	device_will_gone(d, orderly);
-	if (!d->granted && durable(d) && (d->kept == KEPT_NOTHING || d->purge))
-		d->kept = KEPT_MAYBE;
+	if (!d->granted && !d->conf.clean && (d->kept == KEPT_NOTHING || d->clean))
+		d->kept = KEPT_MAYBE; /* or what a clean start should have ended */
 	if (d->granted)
-		d->gone_us = d->now_us;
+		end_grant(d);
 	d->granted = d->leaving = d->receiving = false;
 	d->due_count = d->unacknowledged = 0;
 	d->patient_us = UINT64_MAX;
@@ -249,6 +263,7 @@ static void connect_now(struct device *d)
 		.session_expiry_s = d->conf.clean ? 0 : d->conf.expiry_s,
 		.receive_max = d->conf.receive_max};
 
+	d->clean = g.clean_start;
 	if (d->session != LEDGER_NONE && g.clean_start)
 		ledger_session_ended(d->ledger, d->session); /* from when it is sent */
 	device_will_said(d, &g);
@@ -293,16 +308,21 @@ bool device_turn(struct device *d, uint64_t now_us)
 	if (!device_live(d))
 		return false;
 	/* Not `||`: everything goes out that can. */
-	return send_due(d) | send_wants(d) | device_send(d);
+	const bool may = now_us >= d->granted_us + d->hold_us;
+	return send_due(d) | send_wants(d) | (may && device_send(d));
 }
 
 uint64_t device_next_us(const struct device *d)
 {
 	if (client_gone(d->client))
 		return d->stay ? d->retry_us : UINT64_MAX;
-	if (device_live(d) && d->due_count > 0 && d->due[0].at_us < d->patient_us)
-		return d->due[0].at_us;
-	return d->patient_us;
+	uint64_t t = d->patient_us;
+	if (device_live(d) && d->due_count > 0 && d->due[0].at_us < t)
+		t = d->due[0].at_us;
+	if (d->out_count > 0 && d->now_us < d->granted_us + d->hold_us &&
+		d->granted_us + d->hold_us < t)
+		t = d->granted_us + d->hold_us;
+	return t;
 }
 
 void device_stay(struct device *d, bool connected, uint64_t now_us)
@@ -335,7 +355,7 @@ void device_goodbye(struct device *d)
 
 void device_purge(struct device *d)
 {
-	d->purge = durable(d);
+	d->purge = !d->conf.clean;
 }
 
 bool device_subscribe(struct device *d, const char *filter, uint8_t qos)
@@ -366,6 +386,12 @@ bool device_unsubscribe(struct device *d, const char *filter)
 		}
 	}
 	return false;
+}
+
+void device_asked_again(struct device *d)
+{
+	if (!d->granted && !client_gone(d->client) && !d->conf.clean && d->kept == KEPT_NOTHING)
+		d->kept = KEPT_MAYBE;
 }
 
 void device_confused(struct device *d)

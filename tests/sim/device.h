@@ -15,6 +15,8 @@ enum {
 	DEVICE_SUBSCRIPTIONS_MAX = 8,
 	DEVICE_INBOX_MAX = 64, /* unacknowledged from the box */
 	DEVICE_RETRY_US = 200000,
+	DEVICE_SOON_US = 1000000,
+	DEVICE_HOLD_MAX_US = 2000000,
 	DEVICE_PATIENCE_US = 3000000, /* for a CONNACK, and for the end after a goodbye */
 	DEVICE_EXPIRY_MARGIN_US = 10000000,
 };
@@ -55,6 +57,9 @@ bool device_unsubscribe(struct device *d, const char *filter);
 
 /* A dataplane or the machine died: what was said in its last moments may not have been heard. */
 void device_disturbed(struct device *d, uint64_t now_us);
+/* A control plane died: who waits for a CONNACK may be asked for again, and its session be there by
+ * then, though it was made for the same CONNECT. */
+void device_asked_again(struct device *d);
 /* The wall clock jumped: nobody knows what has expired. */
 void device_confused(struct device *d);
 bool device_live(const struct device *d);

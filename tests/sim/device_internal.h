@@ -10,6 +10,7 @@ struct out {
 	uint8_t qos;
 	bool retain;
 	uint8_t stage; /* enum out_stage */
+	bool repeated; /* PUBREL: on an older connection, too */
 	uint32_t said; /* connection on which the current stage was last said; 0: none */
 	char topic[LEDGER_TOPIC_MAX];
 };
@@ -48,12 +49,14 @@ struct device {
 	uint64_t now_us;
 
 	bool stay, purge, leaving, confused;
-	uint64_t retry_us;   /* not before */
-	uint64_t patient_us; /* until then; UINT64_MAX: for ever */
-	uint32_t connection; /* how many there were */
-	uint32_t session;    /* in the ledger; LEDGER_NONE: none */
-	uint8_t kept;        /* enum kept */
-	uint64_t gone_us;    /* when the last one ended */
+	bool clean;                   /* what this connection's CONNECT said */
+	uint64_t retry_us;            /* not before */
+	uint64_t patient_us;          /* until then; UINT64_MAX: for ever */
+	uint32_t connection;          /* how many there were */
+	uint32_t session;             /* in the ledger; LEDGER_NONE: none */
+	uint8_t kept;                 /* enum kept */
+	uint64_t granted_us, hold_us; /* nothing is published for so long after */
+	uint64_t gone_us;             /* when the last one ended */
 
 	uint32_t will;      /* message in the ledger, of this connection; LEDGER_NONE: none */
 	bool granted;       /* this connection */

@@ -116,6 +116,7 @@ static bool send_one(struct device *d, uint32_t at)
 		sent = say(d, o);
 		break;
 	case OUT_RELEASED:
+		o->repeated = o->said != 0;
 		sent = device_acknowledge(d, MQTT_PUBREL, o->packet_id);
 		break;
 	}
@@ -179,6 +180,7 @@ static void on_good(struct device *d, enum mqtt_type type, struct out *o, uint32
 	}
 	o->stage = OUT_RELEASED;
 	o->said = 0; /* PUBREL goes out with the next turn */
+	o->repeated = false;
 }
 
 void device_on_answer(struct device *d, enum mqtt_type type, const struct mqtt_ack *a)
@@ -197,10 +199,9 @@ void device_on_answer(struct device *d, enum mqtt_type type, const struct mqtt_a
 		on_good(d, type, o, at);
 		return;
 	}
-	if (type == MQTT_PUBCOMP) {
-		ledger_broken_protocol(d->ledger, d->conf.number, "a release that is not known");
-	} else {
+	if (type != MQTT_PUBCOMP)
 		ledger_refused(d->ledger, o->message);
-	}
+	else if (!o->repeated) /* 0x92 to a second PUBREL: the first had been heard */
+		ledger_broken_protocol(d->ledger, d->conf.number, "a release that is not known");
 	forget(d, at);
 }

@@ -29,7 +29,7 @@ void device_will_said(struct device *d, struct client_greeting *g)
 /* The connection has ended; `goodbye`: the box has heard our DISCONNECT. */
 void device_will_gone(struct device *d, bool goodbye)
 {
-	const bool delayed = d->conf.will_delay_s > 0 && !d->conf.clean;
+	const bool delayed = d->conf.will_delay_s > 0 && !d->conf.clean; /* only 5.0 has delays */
 
 	if (d->will == LEDGER_NONE)
 		return;

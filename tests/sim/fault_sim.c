@@ -7,6 +7,7 @@
 #include "tests/sim/scene.h"
 #include "tests/unit/unit.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,7 +102,7 @@ static void print(const struct sum *sum)
 
 static void play_seed(struct sum *sum, uint64_t seed, bool twice)
 {
-	const struct scene_conf conf = {.seed = seed};
+	const struct scene_conf conf = {.seed = seed, .loud = getenv("LOUD") != NULL};
 	const struct scene_result r = play(&conf);
 
 	add(sum, &r);
@@ -223,6 +224,9 @@ static const struct unit_test tests[] = {
 
 int main(int argc, char **argv)
 {
+	/* Worlds come and go: do not ask the kernel for their memory each time. */
+	mallopt(M_MMAP_THRESHOLD, 1 << 30);
+	mallopt(M_TRIM_THRESHOLD, 1 << 30);
 	signal(SIGABRT, on_abort);
 	return UNIT_MAIN("fault", tests, argc, argv);
 }

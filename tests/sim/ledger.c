@@ -298,7 +298,9 @@ static void judge_delivery(
 		ledger_report(l, &l->totals.order, "out of order", session, message);
 	if (first)
 		return;
-	if (r->qos == 1 && (r->dup || !l->entry[message].said.will))
+	/* A publisher repeats at QoS 1, and so does the box, which says so; a will it says once. */
+	if ((r->qos == 1 && r->dup) ||
+		(l->entry[message].said.qos == 1 && !l->entry[message].said.will))
 		l->totals.repeated++;
 	else
 		ledger_report(l, &l->totals.duplicated, "duplicated", session, message);

@@ -227,6 +227,9 @@ static void tell(const struct scene *s, const struct scene_result *r)
 	if ((r->clean && r->live) || !s->conf->loud)
 		return;
 	ledger_print(s->ledger);
+	scene_print_faults(&s->plan.faults);
+	printf("# %u workers, %u devices, %u publishes, %u kills\n", s->plan.workers,
+		s->plan.devices, s->plan.publishes, s->kills);
 	for (uint32_t i = 0; i < s->devices && !r->live; i++)
 		device_print(s->device[i]);
 	world_print_errors(s->world);

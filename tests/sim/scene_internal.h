@@ -9,7 +9,7 @@ enum {
 	TOPICS = 4,
 	MESSAGES_MAX = 1500,
 	SESSIONS_MAX = 400,
-	PATIENCE_US = 300 * SECOND_US, /* of the liveness phase */
+	PATIENCE_US = 60 * SECOND_US, /* of the liveness phase */
 };
 
 struct plan {
@@ -44,4 +44,5 @@ struct world_conf scene_world(const struct scene_conf *conf, const struct plan *
 /* scene_faults.c */
 void scene_turn_faults(struct scene *s, uint64_t now_us);
 uint64_t scene_faults_next_us(const struct scene *s);
+void scene_print_faults(const struct scene_faults *f);
 void scene_calm(struct scene *s); /* no more of them, and what is broken is repaired */

@@ -151,3 +151,25 @@ struct world_conf scene_world(const struct scene_conf *conf, const struct plan *
 	w.skip_syncs = conf->skip_syncs;
 	return w;
 }
+
+void scene_print_faults(const struct scene_faults *f)
+{
+	const struct {
+		const char *name;
+		bool on;
+	} rows[] = {{"network", f->network}, {"controlplane_kills", f->controlplane_kills},
+		{"dataplane_kills", f->dataplane_kills}, {"power_cuts", f->power_cuts},
+		{"ambushes", f->ambushes}, {"disk_full", f->disk_full},
+		{"disk_errors", f->disk_errors}, {"disk_stalls", f->disk_stalls},
+		{"slow_disk", f->slow_disk}, {"pauses", f->pauses}, {"clock_steps", f->clock_steps},
+		{"small_pools", f->small_pools}, {"small_queues", f->small_queues},
+		{"drops", f->drops}, {"goodbyes", f->goodbyes}, {"purges", f->purges},
+		{"resubscriptions", f->resubscriptions}, {"wills", f->wills},
+		{"retained", f->retained}};
+
+	printf("# faults:");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (rows[i].on)
+			printf(" %s", rows[i].name);
+	printf("\n");
+}

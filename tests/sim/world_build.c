@@ -202,9 +202,11 @@ void world_clear_regions(struct world *w)
 {
 	const uint32_t workers = w->config.workers;
 
+	w->births++;
 	for (int kind = 0; kind < SHM_REGIONS; kind++) {
 		memset(w->region[kind], 0, shm_region_bytes((enum shm_region)kind, workers));
 		shm_region_init(w->region[kind], (enum shm_region)kind, workers);
+		shm_region_count_from(w->region[kind], w->births * 1000); /* as the launcher does */
 	}
 }
 

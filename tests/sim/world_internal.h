@@ -53,9 +53,10 @@ struct world {
 	struct memory_disk *disk;
 	struct storage *store; /* on it; NULL: the control plane is dead */
 	struct storage *lent;  /* what the control plane sees of it */
+	uint64_t births;       /* of the shared memory */
 	unsigned lives;        /* of the dataplane so far */
 	bool skip_syncs;
-	bool failed; /* the control plane's last turn: its store is dead */
+	bool failed;    /* the control plane's last turn: its store is dead */
 	bool paused[2]; /* control plane, dataplane */
 
 	jmp_buf death; /* out of the turn of a plane */
