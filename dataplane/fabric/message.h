@@ -46,12 +46,11 @@ struct message {
 	uint32_t publisher; /* subscriber of this fabric that published it; POOL_NONE: none */
 	struct message_origin origin;
 	uint32_t refs;
-	uint32_t payload_size;
-	uint32_t payload_have;    /* while it is being built */
-	struct rte_mbuf *payload; /* segments in order; NULL when empty */
-	struct rte_mbuf *last;    /* where the next chunk goes */
-	uint8_t qos;              /* the publisher's */
-	bool retain;              /* publisher's flag, for retain-as-published */
+	uint32_t payload_size, payload_have; /* while it is being built, they differ */
+	struct rte_mbuf *payload;            /* segments in order; NULL when empty */
+	struct rte_mbuf *last;               /* where the next chunk goes */
+	uint8_t qos;                         /* the publisher's */
+	bool retain;                         /* publisher's flag, for retain-as-published */
 	bool large_head;
 	struct messages *store;
 	uint64_t born_us;

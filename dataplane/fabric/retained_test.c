@@ -396,8 +396,8 @@ static void random_text(struct rng *rng, char *out, bool filter)
 	size_t at = 0;
 
 	for (uint32_t i = 0; i < count; i++)
-		at += (size_t)sprintf(
-			out + at, "%s%s", i > 0 ? "/" : "", levels[rng_below(rng, filter ? 8 : 6)]);
+		at += (size_t)snprintf(out + at, 24 - at, "%s%s", i > 0 ? "/" : "",
+			levels[rng_below(rng, filter ? 8 : 6)]);
 	if (filter && rng_chance(rng, 500000))
 		snprintf(out + at, 24 - at, "/#");
 	if (filter && rng_chance(rng, 100000))
