@@ -30,19 +30,6 @@ static void forget_mark(struct sessions *s, uint32_t worker)
 	sessions_submit(s);
 }
 
-static void forget_mark(struct sessions *s, uint32_t worker)
-{
-	const struct schema_key refused = {.kind = 'X', .small = (uint16_t)worker};
-	struct peer *peer = &s->peers[worker];
-
-	memset(peer->refused, 0, sizeof(peer->refused));
-	peer->refused_at = 0;
-	peer->mark = 0;
-	batch_delete_all(sessions_batch(s), &refused);
-	work_mark(s, worker);
-	sessions_submit(s);
-}
-
 /* What was taken of this generation before us; of another one it means nothing any more. */
 static void read_mark(struct sessions *s, uint32_t worker)
 {
