@@ -11,13 +11,11 @@ enum { PIECE = 64, PIECE_BYTES = 256 << 10, MS = 1000 };
 
 static bool remember_refused(void *owner, struct span key, struct span value)
 {
-	struct peer *peer = (struct peer *)owner;
 	struct schema_key k;
 
 	(void)value;
-	if (schema_key_decode(key, &k) == ERR_NONE)
-		peer->refused[peer->refused_at++ % SHM_RING_SLOTS] = k.number;
-	return true;
+	return schema_key_decode(key, &k) == ERR_NONE &&
+	       work_remember_refused((struct peer *)owner, k.number);
 }
 
 static void forget_mark(struct sessions *s, uint32_t worker)
@@ -25,8 +23,7 @@ static void forget_mark(struct sessions *s, uint32_t worker)
 	const struct schema_key refused = {.kind = 'X', .small = (uint16_t)worker};
 	struct peer *peer = &s->peers[worker];
 
-	memset(peer->refused, 0, sizeof(peer->refused));
-	peer->refused_at = 0;
+	work_forget_refused(peer);
 	peer->mark = 0;
 	batch_delete_all(sessions_batch(s), &refused);
 	work_mark(s, worker);
@@ -42,8 +39,7 @@ static void read_mark(struct sessions *s, uint32_t worker)
 	struct schema_mark mark = {0};
 	struct span key, value;
 
-	memset(peer->refused, 0, sizeof(peer->refused));
-	peer->refused_at = 0;
+	work_forget_refused(peer);
 	peer->mark = 0;
 	if (sessions_read(s, &k, &key, &value) != STORAGE_FOUND)
 		return;

@@ -5,6 +5,7 @@
 #include "controlplane/sessions/stored.h"
 
 struct fresh;
+struct peer;
 
 /* sessions.c */
 void sessions_die(struct sessions *s, enum err e);
@@ -35,6 +36,8 @@ void connect_fini(struct sessions *s);
 /* work.c, store.c, entries.c */
 void work_mark(struct sessions *s, uint32_t worker);
 void work_refuse(struct sessions *s, uint32_t worker, uint64_t sequence, enum err e);
+bool work_remember_refused(struct peer *peer, uint64_t sequence); /* false: no memory */
+void work_forget_refused(struct peer *peer);
 bool work_next_answer(struct sessions *s, uint32_t worker);
 void work_settle_op(struct sessions *s, uint32_t worker, uint64_t sequence, enum err e);
 enum err store_take(struct sessions *s, uint32_t worker, const struct shm_work *work,

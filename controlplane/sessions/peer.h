@@ -73,12 +73,17 @@ struct peer {
 	struct outbox box;
 	struct open_work *open; /* a queue: open_first .. open_end */
 	size_t open_room, open_first, open_end;
-	uint64_t seen;                    /* highest sequence since its greeting */
-	uint64_t mark;                    /* highest ever taken of this generation */
-	uint64_t through;                 /* all up to here is done */
-	uint64_t told;                    /* and told */
-	uint64_t refused[SHM_RING_SLOTS]; /* sequences that the store knows as refused */
-	uint32_t refused_at;
+	uint64_t seen;    /* highest sequence since its greeting */
+	uint64_t mark;    /* highest ever taken of this generation */
+	uint64_t through; /* all up to here is done */
+	uint64_t told;    /* and told */
+	/* Sequences that the store knows as refused, refused_first .. refused_end, and the latest
+	 * that the worker was told. Those up to `heard` it has heard: a ring of others came behind.
+	 */
+	uint64_t *refused;
+	size_t refused_room, refused_first, refused_end;
+	uint64_t told_refused[SHM_RING_SLOTS], heard;
+	uint32_t told_refused_count;
 	bool greeted, resynced, loaded;
 	uint8_t stage;   /* enum load_stage */
 	uint8_t *cursor; /* key at which loading goes on */

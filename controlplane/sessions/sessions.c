@@ -228,6 +228,7 @@ static void peer_fini(struct peer *peer)
 	outbox_fini(&peer->box);
 	body_put(&peer->lent);
 	free(peer->open);
+	free(peer->refused);
 	free(peer->cursor);
 	table_fini(&peer->connections);
 }

@@ -132,6 +132,15 @@ static void complete(void)
 		rig.now.wall_ms = rng_next(&rng) >> rng_below(&rng, 60);
 }
 
+/* Whoever is introduced has a chance to be known. */
+static void start_again(void)
+{
+	rig_restart(
+		&rig, rng_below(&rng, (uint32_t)rig.store.log_count + 1), rng_below(&rng, 2) == 0);
+	for (int i = 0; i < 40; i++)
+		position();
+}
+
 static void greet(void)
 {
 	const uint32_t worker = rng_below(&rng, RIG_WORKERS);
@@ -142,8 +151,7 @@ static void greet(void)
 		sessions_hello(rig.s, worker, rig.dp_generation + rng_below(&rng, 3),
 			rng_below(&rng, 2) == 0, rig.now);
 	else if (rng_below(&rng, 20) == 0)
-		rig_restart(&rig, rng_below(&rng, (uint32_t)rig.store.log_count + 1),
-			rng_below(&rng, 2) == 0);
+		start_again();
 }
 
 static void step(void)

@@ -182,6 +182,32 @@ static void packet_ids_do_not_meet(void)
 	rig_fini(&rig);
 }
 
+/* However many there are that its worker has not heard of. */
+static void a_refusal_is_known_until_it_was_heard(void)
+{
+	const struct rig_store_work first = {
+		.worker = 1, .targets = {1}, .qos = 1, .topic = "t", .payload = "x", .sequence = 1};
+
+	rig_init(&rig);
+	connect_many(1, NULL);
+	rig.config.queue_messages_max = 0;
+	for (int i = 0; i < 2 * SHM_RING_SLOTS; i++)
+		publish(1, "x");
+	CU_ASSERT(rig_store_rows(&rig.store, 'X') == 2 * SHM_RING_SLOTS);
+	rig_restart(&rig, 10000, false);
+	rig_publish(&rig, &first);
+	rig_run(&rig);
+	CU_ASSERT_STRING_EQUAL(rig_said(&rig), "1:refused1=QUEUE_FULL 1:done1");
+	/* They do not stay for ever. */
+	for (int i = 0; i < 5 * SHM_RING_SLOTS; i++) {
+		publish(1, "x");
+		rig_run(&rig);
+		(void)rig_said(&rig);
+	}
+	CU_ASSERT(rig_store_rows(&rig.store, 'X') <= 2 * SHM_RING_SLOTS);
+	rig_fini(&rig);
+}
+
 static void what_was_declined_may_expire(void)
 {
 	const struct rig_store_work m = {
@@ -282,6 +308,7 @@ static const struct unit_test tests[] = {
 	{"a_large_message_comes_from_the_store", a_large_message_comes_from_the_store},
 	{"few_sessions_are_in_memory", few_sessions_are_in_memory},
 	{"packet_ids_do_not_meet", packet_ids_do_not_meet},
+	{"a_refusal_is_known_until_it_was_heard", a_refusal_is_known_until_it_was_heard},
 	{"what_was_declined_may_expire", what_was_declined_may_expire},
 	{"a_batch_that_fails_is_the_end", a_batch_that_fails_is_the_end},
 	{"a_table_is_what_an_array_would_be", a_table_is_what_an_array_would_be},
