@@ -1,6 +1,7 @@
 /* intake_test.c - what workers say: each kind of command, texts in parts, slots with lies in them,
  * what must wait. The sessions behind are played. */
 #include "controlplane/link/command.h"
+#include "controlplane/link/parts.h"
 #include "dataplane/shm/parcel.h"
 #include "tests/link/played.h"
 
@@ -174,6 +175,25 @@ static void parts_are_bounded(void)
 	played_turn(&w);
 	CU_ASSERT(played.count == 1 && played_has(&played.calls[0], played_text(PACKET_MAX)));
 	played_fini(&w);
+}
+
+/* However many come, the memory is that of one STORE. */
+static void parts_take_bounded_memory(void)
+{
+	enum { MOST = 1 << 20 };
+	struct parts p = {.bytes = NULL};
+	struct span whole;
+
+	for (int i = 0; i < 100; i++) {
+		parts_add(&p, played_text(SHM_PART_BYTES), MOST);
+		CU_ASSERT(p.size <= MOST && p.room <= 2 * MOST);
+	}
+	CU_ASSERT(p.spoilt && p.size == 0);
+	CU_ASSERT(parts_join(&p, span_str("x"), 1, MOST, &whole) == ERR_SLOT_BAD);
+	parts_drop(&p);
+	CU_ASSERT(p.room <= PARTS_KEPT_BYTES);
+	CU_ASSERT(parts_join(&p, span_str("x"), 1, MOST, &whole) == ERR_NONE);
+	parts_fini(&p);
 }
 
 static void parts_of_the_dead_are_forgotten(void)
@@ -520,6 +540,7 @@ static const struct unit_test tests[] = {
 	{"parts_do_not_mix", parts_do_not_mix},
 	{"a_store_that_does_not_add_up_has_no_text", a_store_that_does_not_add_up_has_no_text},
 	{"parts_are_bounded", parts_are_bounded},
+	{"parts_take_bounded_memory", parts_take_bounded_memory},
 	{"parts_of_the_dead_are_forgotten", parts_of_the_dead_are_forgotten},
 	{"what_must_wait_holds_up_only_its_worker", what_must_wait_holds_up_only_its_worker},
 	{"lies_in_slots_are_found_out", lies_in_slots_are_found_out},

@@ -5,8 +5,9 @@
  *
  * Counts the calls that change or sync something below POWERCUT_DIRECTORY (absolute, flat). At the
  * POWERCUT_AT-th it writes to POWERCUT_IMAGE, an empty directory, what the disk would hold
- * (disk.h), and kills the process. POWERCUT_HOLES=1: see disk_write_image. Nothing is really
- * synced; a sync takes POWERCUT_SYNC_US.
+ * (disk.h), and kills the process. With POWERCUT_NAME=n it counts from the n-th file on that is
+ * made, renamed or removed. POWERCUT_HOLES=1: see disk_write_image. Nothing is really synced; a
+ *sync takes POWERCUT_SYNC_US.
  *
  * And errors: from the POWERCUT_FAIL_WRITE-th write, or POWERCUT_FAIL_SYNC-th sync on, all of
  * them fail with errno POWERCUT_ERRNO.
@@ -36,7 +37,7 @@ static const char *directory;
 static size_t directory_size;
 static struct disk_file *files[FDS_MAX];
 static bool folders[FDS_MAX];
-static uint64_t calls, cut_at, writes, fail_write_at, syncs, fail_sync_at;
+static uint64_t calls, cut_at, names, cut_name, writes, fail_write_at, syncs, fail_sync_at;
 static long sync_us;
 static int fail_errno;
 
@@ -54,6 +55,7 @@ __attribute__((constructor)) static void begin(void)
 	if (where == NULL)
 		return;
 	cut_at = number("POWERCUT_AT", 0);
+	cut_name = number("POWERCUT_NAME", 0);
 	fail_write_at = number("POWERCUT_FAIL_WRITE", 0);
 	fail_sync_at = number("POWERCUT_FAIL_SYNC", 0);
 	fail_errno = (int)number("POWERCUT_ERRNO", EIO);
@@ -86,13 +88,19 @@ static bool is_directory(const char *path)
 /* With the lock held, which is never given back if this is the end. */
 static void count_call(void)
 {
-	if (++calls != cut_at)
+	if (names < cut_name || ++calls != cut_at)
 		return;
 	disk_write_image(getenv("POWERCUT_IMAGE"), number("POWERCUT_SEED", 1),
 		number("POWERCUT_HOLES", 0) != 0);
 	kill(getpid(), SIGKILL);
 	for (;;)
 		pause();
+}
+
+static void count_name(void)
+{
+	names++;
+	count_call();
 }
 
 static bool watched(int fd)
@@ -121,7 +129,7 @@ static void note_open(int fd, const char *path, int flags)
 	if (files[fd] == NULL) {
 		if ((flags & O_CREAT) != 0)
 			files[fd] = disk_create_file(name);
-		count_call();
+		count_name();
 	} else if ((flags & O_TRUNC) != 0) {
 		disk_resize(files[fd], 0);
 		count_call();
@@ -183,7 +191,7 @@ int rename(const char *from, const char *to)
 	const long done = syscall(SYS_rename, from, to);
 	if (done == 0 && name_in(from) != NULL && name_in(to) != NULL) {
 		disk_rename(name_in(from), name_in(to));
-		count_call();
+		count_name();
 	}
 	pthread_mutex_unlock(&lock);
 	return (int)done;
@@ -195,7 +203,7 @@ int unlink(const char *path)
 	const long done = syscall(SYS_unlink, path);
 	if (done == 0 && name_in(path) != NULL) {
 		disk_unlink(name_in(path));
-		count_call();
+		count_name();
 	}
 	pthread_mutex_unlock(&lock);
 	return (int)done;

@@ -8,19 +8,32 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CUTS = 50, CUTS_LONG = 1000, LIVES = 5, CONTROL_CUTS_MAX = 100, CALLS_MAX = 3000 };
+enum {
+	CUTS = 50,
+	CUTS_LONG = 1000,
+	LIVES = 5,
+	CONTROL_CUTS_MAX = 100,
+	CALLS_MAX = 3000,
+	NAMES_MAX = 60
+};
 
 static uint32_t cuts(void)
 {
 	return getenv("SIGNALBOX_LONG") != NULL ? CUTS_LONG : CUTS;
 }
 
-/* While it opens, soon after, or anywhere. */
-static uint64_t somewhere(struct rng *rng)
+/* While it opens, soon after, or anywhere; or soon after some file comes, goes or is renamed. */
+static void somewhere(struct rig_run *run, struct rng *rng)
 {
 	static const uint32_t most[] = {60, 300, CALLS_MAX};
+	const uint32_t kind = rng_below(rng, 6);
 
-	return 1 + rng_below(rng, most[rng_below(rng, 3)]);
+	if (kind < 3) {
+		run->cut_at = 1 + rng_below(rng, most[kind]);
+	} else {
+		run->cut_name = 1 + rng_below(rng, NAMES_MAX);
+		run->cut_at = 1 + rng_below(rng, 12);
+	}
 }
 
 /* One life of a writer up to the cut. True: all is well with what is left. */
@@ -49,17 +62,18 @@ static uint32_t bad_cuts(struct rig *r, struct rng *rng, uint32_t count, bool ho
 	uint32_t bad = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		const struct rig_run run = {
-			.seed = rng_next(rng) | 1, .cut_at = somewhere(rng), .holes = holes};
+		struct rig_run run = {.seed = rng_next(rng) | 1, .holes = holes};
 		char why[256] = "";
+		somewhere(&run, rng);
 		if (i % LIVES == 0)
 			rig_clear(r);
 		if (live(r, &run, why))
 			continue;
 		bad++;
 		if (!r->no_sync)
-			printf("# cut %u: at call %llu, seed %llu: %s\n", i,
-				(unsigned long long)run.cut_at, (unsigned long long)run.seed, why);
+			printf("# cut %u: at name %llu, call %llu, seed %llu: %s\n", i,
+				(unsigned long long)run.cut_name, (unsigned long long)run.cut_at,
+				(unsigned long long)run.seed, why);
 		rig_clear(r);
 	}
 	return bad;

@@ -73,6 +73,7 @@ static void exec_writer(struct rig *r, const struct rig_run *run)
 	set("POWERCUT_IMAGE", r->image);
 	set_number("POWERCUT_SEED", run->seed);
 	set_number("POWERCUT_AT", run->cut_at);
+	set_number("POWERCUT_NAME", run->cut_name);
 	set_number("POWERCUT_HOLES", run->holes);
 	set_number("POWERCUT_FAIL_WRITE", run->fail_write_at);
 	set_number("POWERCUT_FAIL_SYNC", run->fail_sync_at);

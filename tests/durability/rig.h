@@ -12,7 +12,7 @@ struct rig {
 
 /* How a writer runs: under the library with these, 0 where there is none. */
 struct rig_run {
-	uint64_t seed, batches, cut_at, fail_write_at, fail_sync_at;
+	uint64_t seed, batches, cut_at, cut_name, fail_write_at, fail_sync_at;
 	int fail_errno;
 	bool holes;
 };
