@@ -151,6 +151,10 @@ static bool perform_slot(struct controlplane *cp, uint32_t worker, const struct 
 	intake_notice(cp, now);
 	if (slot->sender != (uint32_t)cp->dp_generation)
 		return true;
+	/* What was said to one before us is said again: taken twice, the second greeting would end
+	 * those whom the first has introduced. */
+	if (slot->receiver != 0 && slot->receiver != (uint32_t)cp->generation)
+		return true;
 	return e == ERR_NONE ? perform(cp, worker, now) : reject(cp, worker, slot, now);
 }
 

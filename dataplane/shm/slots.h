@@ -267,7 +267,7 @@ struct shm_slot {
 		struct shm_retained retained;
 	};
 	uint32_t sender;   /* low 32 bits of the sender's generation */
-	uint32_t receiver; /* of the receiver's, as the sender knew it */
+	uint32_t receiver; /* of the receiver's, as the sender knew it; 0: whoever it is */
 	uint32_t sequence; /* low 32 bits of the ring index */
 	uint8_t reserved[3];
 	uint8_t type; /* written last */

@@ -417,6 +417,8 @@ static void resync(struct worker *w)
 	struct worker_link *l = &w->link;
 	const uint64_t generation = shm_load(&l->peer->generation);
 
+	if (generation == 0)
+		return; /* there was none yet */
 	if (generation != l->peer_generation || l->resyncing)
 		begin_resync(w, generation);
 	if (l->resyncing || !l->introducing)

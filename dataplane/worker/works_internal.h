@@ -9,19 +9,13 @@
 #include "dataplane/worker/replica.h"
 #include "dataplane/worker/worker_internal.h"
 #include "dataplane/worker/works.h"
+#include "dataplane/worker/works_text.h"
 
 enum {
 	WORKS_TARGETS_MAX = 256 << 10, /* of one STORE */
 	WORKS_ANSWERS_MAX = 256,       /* APPLIED and DECLINED that found the ring full */
 	WORKS_RING_KEPT = 64,          /* slots that only farewells may use */
 	WORKS_SPANS_MAX = 96,          /* pieces of text of one slot */
-};
-
-/* Bytes of a work's text in the ring of texts. */
-struct work_text {
-	uint8_t *at;
-	uint32_t size;
-	uint32_t cost; /* with what was lost at the end of the ring */
 };
 
 /* Who waits for a work that is not a STORE. */
@@ -90,12 +84,7 @@ static inline struct work *work_at(const struct works *s, uint64_t sequence)
 	return &s->ring[sequence % s->capacity];
 }
 
-/* works_store.c: texts in and out. */
-bool works_text_fits(const struct works *s, size_t size);
-struct work_text works_text_keep(struct works *s, struct span text);
-void works_text_free(struct works *s, const struct work_text *t);
-struct parcel works_parcel(const struct message *m); /* but for the payload */
-uint32_t works_parcel_size(const struct message *m); /* bytes, with the payload */
+/* works_store.c */
 /* Says `written` to the control plane, or a part of it (part_at > 0). False: no room now. */
 MUST_USE bool works_write(struct worker *w);
 
