@@ -9,9 +9,10 @@ struct out {
 	uint16_t packet_id;
 	uint8_t qos;
 	bool retain;
-	uint8_t stage; /* enum out_stage */
-	bool repeated; /* PUBREL: on an older connection, too */
-	uint32_t said; /* connection on which the current stage was last said; 0: none */
+	uint8_t stage;     /* enum out_stage */
+	uint64_t after_us; /* PUBREL: not before */
+	bool repeated;     /* PUBREL: on an older connection, too */
+	uint32_t said;     /* connection on which the current stage was last said; 0: none */
 	char topic[LEDGER_TOPIC_MAX];
 };
 
@@ -82,6 +83,7 @@ struct device {
 	char will_topic[LEDGER_TOPIC_MAX];
 	uint8_t will_payload[64];
 	uint8_t payload[LEDGER_PAYLOAD_MAX];
+	uint8_t packet[LEDGER_PAYLOAD_MAX + 256]; /* one on its way out */
 };
 
 /* device.c */
@@ -93,6 +95,7 @@ void device_acknowledge_later(struct device *d, enum mqtt_type type, uint16_t pa
 bool device_send(struct device *d);
 void device_on_answer(struct device *d, enum mqtt_type type, const struct mqtt_ack *a);
 void device_lost_outbox(struct device *d);
+uint64_t device_release_us(const struct device *d); /* when a PUBREL is due that was held back */
 uint16_t device_next_id(struct device *d);
 
 /* device_in.c */

@@ -14,10 +14,10 @@
 #include "dataplane/base/span.h"
 
 enum {
-	LEDGER_TOPIC_MAX = 48,     /* bytes */
-	LEDGER_PAYLOAD_MIN = 16,   /* number, size, check */
-	LEDGER_PAYLOAD_MAX = 4096, /* bytes */
-	LEDGER_NONE = 0,           /* no message, no session, no subscription */
+	LEDGER_TOPIC_MAX = 48,   /* bytes */
+	LEDGER_PAYLOAD_MIN = 16, /* number, size, check */
+	LEDGER_PAYLOAD_MAX = 200 << 10,
+	LEDGER_NONE = 0, /* no message, no session, no subscription */
 };
 
 struct ledger_message {
