@@ -189,11 +189,9 @@ static void watch_signals(struct process *p)
 		fail(EXIT_FAILURE, "signalfd", strerror(errno));
 }
 
-__attribute__((noreturn)) static void refuse_store(
-	const char *directory, const char *why, enum err e)
+__attribute__((noreturn)) static void refuse_store(const char *why, enum err e)
 {
-	fprintf(stderr, "signalbox-controlplane: %s: %s; %s\n", directory, why,
-		options_store_remedy(e));
+	fprintf(stderr, "signalbox-controlplane: %s; %s\n", why, options_store_remedy(e));
 	exit(EXIT_STORE_UNUSABLE);
 }
 
@@ -211,7 +209,7 @@ static void open_store(struct process *p, const char *data, const struct shm_con
 	conf.wal_bytes_max = config->wal_bytes_max;
 	const enum err e = storage_rocks_open(&conf, &p->store, why);
 	if (e != ERR_NONE)
-		refuse_store(directory, why, e);
+		refuse_store(why, e);
 }
 
 static void create(struct process *p, const struct shm_config *config)
@@ -232,7 +230,7 @@ static void create(struct process *p, const struct shm_config *config)
 	p->store->ops->close(&p->store);
 	if (e == ERR_NO_SESSIONS)
 		fail(EXIT_FAILURE, "sessions", "no memory");
-	refuse_store("the store", err_text(e), e);
+	refuse_store(err_text(e), e);
 }
 
 static int run(const struct options *o, const struct shm_config *config)

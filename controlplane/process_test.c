@@ -4,10 +4,13 @@
  * The program is $CONTROLPLANE; without it there is nothing to test. */
 #include "controlplane/ipc/client.h"
 #include "controlplane/launcher/child.h"
+#include "controlplane/options.h"
 #include "dataplane/shm/doorbell.h"
 #include "dataplane/shm/ring.h"
+#include "tests/link/link_fake.h"
 #include "tests/unit/unit.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -22,14 +25,12 @@
 enum { PATIENCE_MS = 10000 };
 
 struct world {
-	char folder[40], socket[64], data[64], bin[256];
+	char folder[40], socket[64], data[64], store[80], bin[256];
 	struct memory memory;
 	struct child child;
 	pid_t pid;
 	int pidfd;
-	struct shm_tx tx;
-	struct shm_rx rx;
-	struct shm_arena arena;
+	struct link_fake worker;
 };
 
 static uint64_t clock_ms(void)
@@ -76,18 +77,13 @@ static int end(struct world *w, int number)
 
 static void start_worker(struct world *w)
 {
-	struct shm_dp_worker *dp = shm_dp_worker(w->memory.base[SHM_DP], 0);
-	const struct shm_cp_worker *cp = shm_cp_worker_const(w->memory.base[SHM_CP], 0);
-	const uint64_t generation = shm_region_start(w->memory.base[SHM_DP], 1);
-
-	shm_tx_init(&w->tx, dp->commands, &dp->command_producer, &cp->command_consumer,
-		(uint32_t)generation);
-	shm_rx_init(&w->rx, cp->events, &cp->event_producer, &dp->event_consumer);
-	shm_arena_init(&w->arena, dp->arena, w->tx.next);
-	CU_ASSERT(shm_tx_push(&w->tx, SHM_COMMAND_HELLO, NULL, 0));
+	shm_region_start(w->memory.base[SHM_DP], 1);
+	link_fake_start(&w->worker, w->memory.base[SHM_DP], w->memory.base[SHM_CP], 0);
+	CU_ASSERT(link_fake_hello(&w->worker, false));
 }
 
-static void world_init(struct world *w)
+/* All but the process. */
+static void world_prepare(struct world *w)
 {
 	const char *program = getenv("CONTROLPLANE"), *why;
 
@@ -99,8 +95,10 @@ static void world_init(struct world *w)
 	snprintf(w->bin, sizeof(w->bin), "%.*s", (int)(slash - program), program);
 	snprintf(w->folder, sizeof(w->folder), "/tmp/process_test.XXXXXX");
 	CU_ASSERT_FATAL(mkdtemp(w->folder) != NULL);
+	CU_ASSERT(chmod(w->folder, 0755) == 0); /* for whom it becomes */
 	snprintf(w->socket, sizeof(w->socket), "%s/sock", w->folder);
 	snprintf(w->data, sizeof(w->data), "%s/data", w->folder);
+	snprintf(w->store, sizeof(w->store), "%s/store", w->data);
 	CU_ASSERT_FATAL(memory_create(&w->memory, 1, &why));
 	w->child.name = "signalbox-controlplane";
 	w->child.rights.writes[SHM_CP] = w->child.rights.writes[SHM_CP_COUNTERS] = true;
@@ -108,8 +106,27 @@ static void world_init(struct world *w)
 	CU_ASSERT(child_arg(&w->child, "--socket") && child_arg(&w->child, w->socket));
 	CU_ASSERT(child_arg(&w->child, "--data") && child_arg(&w->child, w->data));
 	start_worker(w);
+}
+
+static void world_init(struct world *w)
+{
+	world_prepare(w);
 	start(w);
 	CU_ASSERT_FATAL(wait_word(&cp_header(w)->ready, 1));
+}
+
+static void remove_files(const char *folder)
+{
+	char path[512];
+	DIR *dir = opendir(folder);
+
+	for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;) {
+		snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
+		unlink(path);
+	}
+	if (dir != NULL)
+		closedir(dir);
+	rmdir(folder);
 }
 
 static void world_fini(struct world *w)
@@ -119,33 +136,44 @@ static void world_fini(struct world *w)
 		close(w->memory.view_fd[k]);
 	}
 	close(w->memory.doorbell);
+	link_fake_stop(&w->worker);
 	unlink(w->socket);
+	remove_files(w->store);
 	rmdir(w->data);
 	rmdir(w->folder);
 }
 
-static void say_connect(struct world *w, uint32_t index, const char *id)
+static void say_connect(struct world *w, uint32_t index, const char *id, uint32_t expiry_s)
 {
-	const struct span part = span_str(id);
-	struct shm_connect c = {
-		.connection = {index, 1}, .client_id_size = (uint16_t)part.size, .version = 5};
+	const struct span none = {NULL, 0};
+	struct shm_connect c = {.connection = {index, 1},
+		.receive_max = 10,
+		.session_expiry_s = expiry_s,
+		.version = 5};
 
-	CU_ASSERT(shm_arena_put(&w->arena, &w->tx, &part, 1, &c.text));
-	CU_ASSERT(shm_tx_push(&w->tx, SHM_COMMAND_CONNECT, &c, sizeof(c)));
+	CU_ASSERT(link_fake_connect(&w->worker, &c, span_str(id), none, none, none));
 	shm_doorbell_ring(cp_header(w), w->memory.doorbell);
+}
+
+/* The next event of that type, of the living control plane. */
+static bool wait_event(struct world *w, enum shm_event type, struct shm_slot *out)
+{
+	const uint64_t end_ms = clock_ms() + PATIENCE_MS;
+
+	for (;;) {
+		*out = link_fake_next(&w->worker).slot;
+		if (out->type == type && out->sender == (uint32_t)cp_header(w)->generation)
+			return true;
+		if (clock_ms() > end_ms)
+			return false;
+		if (out->type == 0)
+			poll(NULL, 0, 1);
+	}
 }
 
 static bool wait_grant(struct world *w, struct shm_slot *out)
 {
-	const uint64_t end_ms = clock_ms() + PATIENCE_MS;
-
-	while (shm_rx_pop(&w->rx, out) != SHM_POPPED) {
-		if (clock_ms() > end_ms)
-			return false;
-		poll(NULL, 0, 1);
-	}
-	shm_rx_done(&w->rx);
-	return out->type == SHM_EVENT_GRANT;
+	return wait_event(w, SHM_EVENT_GRANT, out);
 }
 
 static void a_sleeping_process_answers_the_doorbell(void)
@@ -163,7 +191,7 @@ static void a_sleeping_process_answers_the_doorbell(void)
 		CU_ASSERT(wait_word(&cp_header(&w)->sleeping, 1));
 		const uint64_t before_ms = clock_ms();
 		snprintf(id, sizeof(id), "sensor%u", i);
-		say_connect(&w, i, id);
+		say_connect(&w, i, id, 0);
 		CU_ASSERT(wait_grant(&w, &slot) && slot.grant.connection.index == i);
 		soon += clock_ms() - before_ms < BEAT_MS / 2;
 	}
@@ -198,18 +226,79 @@ static void the_socket_is_served(void)
 	world_fini(&w);
 }
 
+/* What it said last, nobody may have heard. */
+static void kill_and_start(struct world *w)
+{
+	CU_ASSERT(WIFSIGNALED(end(w, SIGKILL)));
+	shm_region_ready(cp_header(w), false);
+	start(w);
+	CU_ASSERT_FATAL(wait_word(&cp_header(w)->ready, 1));
+}
+
+/* To a control plane that is new: who waits is said again. */
+static void greet_again(struct world *w, uint32_t index, const char *id)
+{
+	CU_ASSERT(link_fake_hello(&w->worker, true));
+	say_connect(w, index, id, UINT32_MAX);
+	CU_ASSERT(link_fake_say(&w->worker, SHM_COMMAND_RESYNCED, NULL, 0));
+	shm_doorbell_ring(cp_header(w), w->memory.doorbell);
+}
+
+static void a_session_survives_what_is_killed(void)
+{
+	struct world w;
+	struct shm_slot slot;
+	struct stat st;
+
+	world_init(&w);
+	say_connect(&w, 1, "a", UINT32_MAX);
+	CU_ASSERT(wait_grant(&w, &slot) && slot.grant.session != 0);
+	CU_ASSERT(slot.grant.session_present == 0 && slot.grant.durable == 1);
+	const uint64_t session = slot.grant.session;
+	CU_ASSERT(stat(w.store, &st) == 0 && (st.st_mode & 0777) == 0700);
+	for (uint32_t i = 2; i < 5; i++) {
+		kill_and_start(&w);
+		greet_again(&w, i, "a");
+		CU_ASSERT(wait_grant(&w, &slot) && slot.grant.connection.index == i);
+		CU_ASSERT(slot.grant.session == session && slot.grant.session_present == 1);
+	}
+	const int status = end(&w, SIGTERM);
+	CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	world_fini(&w);
+}
+
+/* A file where its folder should be; nobody serves, and the exit code says why. */
+static void a_store_that_cannot_be_opened_is_an_end(void)
+{
+	struct world w;
+	int status = 0;
+
+	world_prepare(&w);
+	CU_ASSERT(mkdir(w.data, 0755) == 0);
+	FILE *f = fopen(w.store, "w");
+	CU_ASSERT_FATAL(f != NULL);
+	fclose(f);
+	start(&w);
+	CU_ASSERT(waitpid(w.pid, &status, 0) == w.pid);
+	close(w.pidfd);
+	CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_STORE_UNUSABLE);
+	CU_ASSERT(cp_header(&w)->ready == 0);
+	unlink(w.store);
+	world_fini(&w);
+}
+
 static void a_killed_one_is_followed_by_the_next_generation(void)
 {
 	struct world w;
 	struct shm_slot slot;
 
 	world_init(&w);
-	say_connect(&w, 1, "a");
+	say_connect(&w, 1, "a", 0);
 	CU_ASSERT(wait_grant(&w, &slot));
 	const uint64_t first = slot.grant.epoch;
-	CU_ASSERT(WIFSIGNALED(end(&w, SIGKILL)));
-	say_connect(&w, 2, "b"); /* nobody is there */
-	start(&w);
+	say_connect(&w, 2, "b", 0);
+	kill_and_start(&w);
+	greet_again(&w, 2, "b");
 	CU_ASSERT(wait_grant(&w, &slot) && slot.grant.connection.index == 2);
 	CU_ASSERT(slot.grant.epoch > first && cp_header(&w)->generation == 2);
 	end(&w, SIGTERM);
@@ -254,6 +343,8 @@ static const struct unit_test tests[] = {
 	{"the_socket_is_served", the_socket_is_served},
 	{"a_killed_one_is_followed_by_the_next_generation",
 		a_killed_one_is_followed_by_the_next_generation},
+	{"a_session_survives_what_is_killed", a_session_survives_what_is_killed},
+	{"a_store_that_cannot_be_opened_is_an_end", a_store_that_cannot_be_opened_is_an_end},
 	{"it_serves_without_privileges", it_serves_without_privileges},
 };
 

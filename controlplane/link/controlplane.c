@@ -58,8 +58,9 @@ static enum err create_machines(
 		.config = &cp->config,
 		.counters = cp->counters};
 
+	cp->command = malloc(sizeof(*cp->command));
 	cp->registry = registry_for(cp, conf);
-	if (cp->registry == NULL)
+	if (cp->command == NULL || cp->registry == NULL)
 		return ERR_NO_SESSIONS;
 	return sessions_create(&sc, now, &cp->sessions);
 }
@@ -125,6 +126,7 @@ static void destroy(struct controlplane *cp)
 	}
 	sessions_destroy(&cp->sessions);
 	registry_destroy(&cp->registry);
+	free(cp->command);
 }
 
 void controlplane_destroy(struct controlplane **cp)

@@ -449,7 +449,7 @@ static void malformed_commands_are_counted_and_skipped(void)
 		world_init(&w);
 		turn(&w);
 		CU_ASSERT(send_connect(&w, 0, 1, "id", 0, 0));
-		uint8_t *slot = shm_dp_worker(w.dp, 0)->commands[1];
+		uint8_t *slot = shm_dp_worker(w.dp, 0)->commands[2];
 		memcpy(slot + rows[i].offset, &rows[i].value, rows[i].size);
 		turn(&w);
 		CU_ASSERT(count_err(&w, ERR_SLOT_BAD) == 1);
@@ -645,6 +645,7 @@ static void walk_step(struct walk *k, struct rng *rng)
 		start_workers(&k->w);
 		memset(k->peers, 0, sizeof(k->peers));
 		memset(k->greeted, 0, sizeof(k->greeted));
+		memset(k->resynced, 0, sizeof(k->resynced));
 	}
 }
 

@@ -34,7 +34,7 @@ struct controlplane {
 	bool waits;    /* a CONNECT, for the sessions to take it */
 	enum err dead; /* of the store: nothing is done any more */
 	struct peer peers[SHM_WORKERS_MAX];
-	struct command command; /* the one at work: too large for a stack */
+	struct command *command; /* the one at work */
 };
 
 /* Bytes of a STORE: the largest packet as a parcel, and a target for each stored session. */

@@ -39,13 +39,14 @@ static void greet(struct controlplane *cp, uint32_t worker, struct sessions_now 
 {
 	forget(&cp->peers[worker]);
 	registry_worker_gone(cp->registry, worker);
-	sessions_hello(cp->sessions, worker, cp->dp_generation, cp->command.hello.loaded != 0, now);
+	sessions_hello(
+		cp->sessions, worker, cp->dp_generation, cp->command->hello.loaded != 0, now);
 }
 
 /* A live connection and its session: both must agree that it may have it. */
 static void place(struct controlplane *cp, uint32_t worker, struct sessions_now now)
 {
-	const struct shm_position *p = &cp->command.position;
+	const struct shm_position *p = &cp->command->position;
 	const uint64_t epoch = registry_position(cp->registry, worker, p->connection, p->session);
 
 	if (epoch != 0 && !sessions_position(cp->sessions, worker, epoch, p, now))
@@ -70,7 +71,7 @@ static bool refuse(
 
 static bool work(struct controlplane *cp, uint32_t worker, struct sessions_now now)
 {
-	const struct command *c = &cp->command;
+	const struct command *c = cp->command;
 	struct parts *parts = &cp->peers[worker].parts;
 	const size_t most = intake_store_max(cp);
 	const bool stores = c->type == SHM_COMMAND_STORE;
@@ -88,7 +89,7 @@ static bool work(struct controlplane *cp, uint32_t worker, struct sessions_now n
 /* False: it cannot be taken now; the slot stays. */
 static bool perform(struct controlplane *cp, uint32_t worker, struct sessions_now now)
 {
-	const struct command *c = &cp->command;
+	const struct command *c = cp->command;
 
 	switch (c->type) {
 	case SHM_COMMAND_HELLO:
@@ -144,7 +145,7 @@ static bool reject(struct controlplane *cp, uint32_t worker, const struct shm_sl
 static bool perform_slot(struct controlplane *cp, uint32_t worker, const struct shm_slot *slot,
 	struct sessions_now now)
 {
-	const enum err e = command_decode(slot, cp->peers[worker].arena, worker, &cp->command);
+	const enum err e = command_decode(slot, cp->peers[worker].arena, worker, cp->command);
 
 	/* A dataplane that started meanwhile may have written over the text. */
 	intake_notice(cp, now);

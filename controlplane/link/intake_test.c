@@ -1,6 +1,7 @@
 /* intake_test.c - what workers say: each kind of command, texts in parts, slots with lies in them,
  * what must wait. The sessions behind are played. */
 #include "controlplane/link/command.h"
+#include "controlplane/link/parts.h"
 #include "dataplane/shm/parcel.h"
 #include "tests/link/played.h"
 
@@ -176,6 +177,25 @@ static void parts_are_bounded(void)
 	played_fini(&w);
 }
 
+/* However many come, the memory is that of one STORE. */
+static void parts_take_bounded_memory(void)
+{
+	enum { MOST = 1 << 20 };
+	struct parts p = {.bytes = NULL};
+	struct span whole;
+
+	for (int i = 0; i < 100; i++) {
+		parts_add(&p, played_text(SHM_PART_BYTES), MOST);
+		CU_ASSERT(p.size <= MOST && p.room <= 2 * MOST);
+	}
+	CU_ASSERT(p.spoilt && p.size == 0);
+	CU_ASSERT(parts_join(&p, span_str("x"), 1, MOST, &whole) == ERR_SLOT_BAD);
+	parts_drop(&p);
+	CU_ASSERT(p.room <= PARTS_KEPT_BYTES);
+	CU_ASSERT(parts_join(&p, span_str("x"), 1, MOST, &whole) == ERR_NONE);
+	parts_fini(&p);
+}
+
 static void parts_of_the_dead_are_forgotten(void)
 {
 	struct shm_work work = {.qos = 1};
@@ -228,80 +248,81 @@ static void what_must_wait_holds_up_only_its_worker(void)
 }
 
 /* A good slot of each kind, and what makes it bad. */
+static const struct {
+	enum shm_command type;
+	size_t offset;
+	uint32_t size;
+	uint64_t value;
+} lies[] = {
+#define AT(field) offsetof(struct shm_slot, field), sizeof(((struct shm_slot *)0)->field)
+	{SHM_COMMAND_HELLO, AT(hello.loaded), 2},
+	{SHM_COMMAND_HELLO, AT(hello.loaded), 255},
+	{SHM_COMMAND_POSITION, AT(position.session), 0},
+	{SHM_COMMAND_POSITION, AT(position.receive_max), 0},
+	{SHM_COMMAND_POSITION, AT(position.durable), 2},
+	{SHM_COMMAND_DECLINED, AT(declined.entry), 0},
+	{SHM_COMMAND_DECLINED, AT(declined.session), 1},
+	{SHM_COMMAND_APPLIED, AT(applied.token), 0},
+	{SHM_COMMAND_APPLIED, AT(applied.err), ERR_COUNT},
+	{SHM_COMMAND_APPLIED, AT(applied.err), UINT32_MAX},
+	{SHM_COMMAND_PART, AT(part.text.size), SHM_PART_BYTES + 1},
+	{SHM_COMMAND_PART, AT(part.text.size), UINT32_MAX},
+	{SHM_COMMAND_PART, AT(part.text.offset), SHM_ARENA_BYTES},
+	{SHM_COMMAND_PART, AT(part.text.offset), UINT32_MAX},
+	{SHM_COMMAND_STORE, AT(work.sequence), 0},
+	{SHM_COMMAND_STORE, AT(work.flags), 8},
+	{SHM_COMMAND_STORE, AT(work.flags), 255},
+	{SHM_COMMAND_STORE, AT(work.flags), SHM_WORK_NO_WILL},
+	{SHM_COMMAND_STORE, AT(work.qos), 3},
+	{SHM_COMMAND_STORE, AT(work.text.size), SHM_PART_BYTES + 1},
+	{SHM_COMMAND_STORE, AT(work.text.size), UINT32_MAX},
+	{SHM_COMMAND_STORE, AT(work.text.offset), UINT32_MAX},
+	{SHM_COMMAND_STORE, AT(work.text_size), 0},
+	{SHM_COMMAND_SUBSCRIBE, AT(work.session), 0},
+	{SHM_COMMAND_SUBSCRIBE, AT(work.sequence), 0},
+	{SHM_COMMAND_SUBSCRIBE, AT(work.flags), 3 << 2},
+	{SHM_COMMAND_SUBSCRIBE, AT(work.flags), 16},
+	{SHM_COMMAND_SUBSCRIBE, AT(work.qos), 3},
+	{SHM_COMMAND_SUBSCRIBE, AT(work.identifier), 1 << 28},
+	{SHM_COMMAND_SUBSCRIBE, AT(work.text.size), 0},
+	{SHM_COMMAND_SUBSCRIBE, AT(work.text.size), 65536},
+	{SHM_COMMAND_UNSUBSCRIBE, AT(work.session), 0},
+	{SHM_COMMAND_UNSUBSCRIBE, AT(work.text.size), 0},
+	{SHM_COMMAND_RELEASE, AT(work.session), 0},
+	{SHM_COMMAND_RELEASE, AT(work.packet_id), 0},
+	{SHM_COMMAND_RECEIVED, AT(work.session), 0},
+	{SHM_COMMAND_RECEIVED, AT(work.entry), 0},
+	{SHM_COMMAND_SETTLED, AT(work.session), 0},
+	{SHM_COMMAND_SETTLED, AT(work.entry), 0},
+	{SHM_COMMAND_ENDED, AT(work.session), 0},
+	{SHM_COMMAND_ENDED, AT(work.epoch), 0},
+	{SHM_COMMAND_ENDED, AT(work.flags), SHM_WORK_RETAIN},
+	{SHM_COMMAND_ENDED, AT(work.flags), 255},
+	{SHM_COMMAND_RESYNCED, AT(type), 0},
+	{SHM_COMMAND_RESYNCED, AT(type), SHM_COMMANDS},
+	{SHM_COMMAND_RESYNCED, AT(type), 255},
+#undef AT
+};
+
 static void lies_in_slots_are_found_out(void)
 {
-	static const struct {
-		enum shm_command type;
-		size_t offset;
-		uint32_t size;
-		uint64_t value;
-	} rows[] = {
-#define AT(field) offsetof(struct shm_slot, field), sizeof(((struct shm_slot *)0)->field)
-		{SHM_COMMAND_HELLO, AT(hello.loaded), 2},
-		{SHM_COMMAND_HELLO, AT(hello.loaded), 255},
-		{SHM_COMMAND_POSITION, AT(position.session), 0},
-		{SHM_COMMAND_POSITION, AT(position.receive_max), 0},
-		{SHM_COMMAND_POSITION, AT(position.durable), 2},
-		{SHM_COMMAND_DECLINED, AT(declined.entry), 0},
-		{SHM_COMMAND_DECLINED, AT(declined.session), 1},
-		{SHM_COMMAND_APPLIED, AT(applied.token), 0},
-		{SHM_COMMAND_APPLIED, AT(applied.err), ERR_COUNT},
-		{SHM_COMMAND_APPLIED, AT(applied.err), UINT32_MAX},
-		{SHM_COMMAND_PART, AT(part.text.size), SHM_PART_BYTES + 1},
-		{SHM_COMMAND_PART, AT(part.text.size), UINT32_MAX},
-		{SHM_COMMAND_PART, AT(part.text.offset), SHM_ARENA_BYTES},
-		{SHM_COMMAND_PART, AT(part.text.offset), UINT32_MAX},
-		{SHM_COMMAND_STORE, AT(work.sequence), 0},
-		{SHM_COMMAND_STORE, AT(work.flags), 8},
-		{SHM_COMMAND_STORE, AT(work.flags), 255},
-		{SHM_COMMAND_STORE, AT(work.flags), SHM_WORK_NO_WILL},
-		{SHM_COMMAND_STORE, AT(work.qos), 3},
-		{SHM_COMMAND_STORE, AT(work.text.size), SHM_PART_BYTES + 1},
-		{SHM_COMMAND_STORE, AT(work.text.size), UINT32_MAX},
-		{SHM_COMMAND_STORE, AT(work.text.offset), UINT32_MAX},
-		{SHM_COMMAND_STORE, AT(work.text_size), 0},
-		{SHM_COMMAND_SUBSCRIBE, AT(work.session), 0},
-		{SHM_COMMAND_SUBSCRIBE, AT(work.sequence), 0},
-		{SHM_COMMAND_SUBSCRIBE, AT(work.flags), 3 << 2},
-		{SHM_COMMAND_SUBSCRIBE, AT(work.flags), 16},
-		{SHM_COMMAND_SUBSCRIBE, AT(work.qos), 3},
-		{SHM_COMMAND_SUBSCRIBE, AT(work.identifier), 1 << 28},
-		{SHM_COMMAND_SUBSCRIBE, AT(work.text.size), 0},
-		{SHM_COMMAND_SUBSCRIBE, AT(work.text.size), 65536},
-		{SHM_COMMAND_UNSUBSCRIBE, AT(work.session), 0},
-		{SHM_COMMAND_UNSUBSCRIBE, AT(work.text.size), 0},
-		{SHM_COMMAND_RELEASE, AT(work.session), 0},
-		{SHM_COMMAND_RELEASE, AT(work.packet_id), 0},
-		{SHM_COMMAND_RECEIVED, AT(work.session), 0},
-		{SHM_COMMAND_RECEIVED, AT(work.entry), 0},
-		{SHM_COMMAND_SETTLED, AT(work.session), 0},
-		{SHM_COMMAND_SETTLED, AT(work.entry), 0},
-		{SHM_COMMAND_ENDED, AT(work.session), 0},
-		{SHM_COMMAND_ENDED, AT(work.epoch), 0},
-		{SHM_COMMAND_ENDED, AT(work.flags), SHM_WORK_RETAIN},
-		{SHM_COMMAND_ENDED, AT(work.flags), 255},
-		{SHM_COMMAND_RESYNCED, AT(type), 0},
-		{SHM_COMMAND_RESYNCED, AT(type), SHM_COMMANDS},
-		{SHM_COMMAND_RESYNCED, AT(type), 255},
-#undef AT
-	};
 	static struct command command;
 	static uint8_t arena[SHM_ARENA_BYTES];
 
 	memset(arena, 'a', sizeof(arena));
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(lies); i++) {
 		struct shm_slot slot;
 		memset(&slot, 0, sizeof(slot));
-		slot.type = rows[i].type;
-		if (rows[i].type == SHM_COMMAND_POSITION)
+		slot.type = lies[i].type;
+		if (lies[i].type == SHM_COMMAND_POSITION)
 			slot.position = (struct shm_position){.session = 1, .receive_max = 1};
-		else if (rows[i].type == SHM_COMMAND_DECLINED)
+		else if (lies[i].type == SHM_COMMAND_DECLINED)
 			slot.declined = (struct shm_declined){.entry = 1};
-		else if (rows[i].type == SHM_COMMAND_APPLIED)
+		else if (lies[i].type == SHM_COMMAND_APPLIED)
 			slot.applied = (struct shm_applied){.token = 1};
-		else if (rows[i].type == SHM_COMMAND_PART)
+		else if (lies[i].type == SHM_COMMAND_PART)
 			slot.part.text = (struct shm_text){16, 16};
-		else if (rows[i].type >= SHM_COMMAND_STORE)
+		else if (lies[i].type >= SHM_COMMAND_STORE)
 			slot.work = (struct shm_work){.sequence = 1,
 				.session = 1,
 				.entry = 1,
@@ -309,7 +330,7 @@ static void lies_in_slots_are_found_out(void)
 				.text = {16, 16},
 				.text_size = 16};
 		CU_ASSERT(command_decode(&slot, arena, 0, &command) == ERR_NONE);
-		memcpy((uint8_t *)&slot + rows[i].offset, &rows[i].value, rows[i].size);
+		memcpy((uint8_t *)&slot + lies[i].offset, &lies[i].value, lies[i].size);
 		CU_ASSERT(command_decode(&slot, arena, 0, &command) == ERR_SLOT_BAD);
 	}
 }
@@ -519,6 +540,7 @@ static const struct unit_test tests[] = {
 	{"parts_do_not_mix", parts_do_not_mix},
 	{"a_store_that_does_not_add_up_has_no_text", a_store_that_does_not_add_up_has_no_text},
 	{"parts_are_bounded", parts_are_bounded},
+	{"parts_take_bounded_memory", parts_take_bounded_memory},
 	{"parts_of_the_dead_are_forgotten", parts_of_the_dead_are_forgotten},
 	{"what_must_wait_holds_up_only_its_worker", what_must_wait_holds_up_only_its_worker},
 	{"lies_in_slots_are_found_out", lies_in_slots_are_found_out},

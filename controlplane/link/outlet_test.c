@@ -176,6 +176,23 @@ static void what_has_begun_is_not_for_the_next_dataplane(void)
 	played_fini(&w);
 }
 
+/* It is another one, though it has not said a word yet. */
+static void a_silent_dataplane_is_not_told_the_rest(void)
+{
+	const struct span none = {NULL, 0};
+	struct world w;
+
+	played_init(&w);
+	played_deliver(0, 1, played_text(LONG), none);
+	played_turn(&w);
+	shm_region_start(w.dp, 7);
+	played_turn(&w);
+	played_done(0, 2);
+	const struct link_event e = played_event(&w, 0);
+	CU_ASSERT(e.slot.type == SHM_EVENT_DONE && e.slot.receiver == 2);
+	played_fini(&w);
+}
+
 static void a_dead_store_ends_everything(void)
 {
 	struct world w;
@@ -248,6 +265,7 @@ static const struct unit_test tests[] = {
 	{"what_has_begun_is_finished", what_has_begun_is_finished},
 	{"what_has_begun_is_not_for_the_next_dataplane",
 		what_has_begun_is_not_for_the_next_dataplane},
+	{"a_silent_dataplane_is_not_told_the_rest", a_silent_dataplane_is_not_told_the_rest},
 	{"a_dead_store_ends_everything", a_dead_store_ends_everything},
 	{"a_store_that_cannot_be_used_starts_nothing", a_store_that_cannot_be_used_starts_nothing},
 	{"the_store_is_counted", the_store_is_counted},

@@ -16,8 +16,12 @@
  *	9 disk      u8 which fault, u8 when; stalled or not
  *	10 restart  of the dataplane
  *
- * With $RING_FUZZ_THREAD a thread changes slots, arena and index all the while:
- * then a run is not repeatable, and what is found is found by its assertion. */
+ * To create a control plane costs more than most scripts: one is restarted a few
+ * times at most, and under libFuzzer some
+ * inputs after another have the same one, each a dataplane of its own; with
+ * $RING_FUZZ_FRESH, and in a replay, each has a new one. With $RING_FUZZ_THREAD a
+ * thread changes slots, arena and index all the while: then a run is not
+ * repeatable, and what is found is found by its assertion. */
 #include "controlplane/link/ring_fuzz.h"
 
 #include "dataplane/base/rng.h"
@@ -27,12 +31,22 @@
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size) __attribute__((weak));
 
-enum { ARENA_STEP = 16, TURNS = 16, MAD_SLOTS = 16, MAD_ARENA = 4096, WALL_MS = 1000 };
+enum {
+	ARENA_STEP = 16,
+	TURNS = 16,
+	MAD_SLOTS = 16,
+	MAD_ARENA = 4096,
+	WALL_MS = 1000,
+	REUSES = 64,
+	RESTARTS = 2
+};
 
 /* At exact size, so that a sanitizer sees the first byte past; taken once. */
 static void *regions[SHM_REGIONS];
 static struct fuzz_world world;
+static uint32_t reuses;
 static bool running; /* the thread works only while a script does */
 
 static const struct shm_config config = {.connections_max = 8,
@@ -92,6 +106,7 @@ static bool start_control(struct fuzz_world *w)
 		.store = w->store};
 	const enum err e = controlplane_create(&conf, now_of(w), &w->control);
 	ASSERT(e == ERR_NONE || err_is_of_disk(e));
+	w->control_generation = ((const struct shm_header *)regions[SHM_CP])->generation;
 	return e == ERR_NONE;
 }
 
@@ -119,7 +134,6 @@ static void start_dataplane(struct fuzz_world *w)
 {
 	shm_region_start(regions[SHM_DP], 1);
 	link_fake_start(&w->fake, regions[SHM_DP], regions[SHM_CP], 0);
-	w->done = 0;
 	const bool said = link_fake_hello(&w->fake, false);
 	(void)said; /* a full ring: then it says nothing */
 }
@@ -140,6 +154,20 @@ static void world_fini(struct fuzz_world *w)
 	stop_control(w, 0);
 	memory_disk_destroy(&w->disk);
 	link_fake_stop(&w->fake);
+}
+
+/* A new control plane, or the same with another dataplane. */
+static void world_begin(struct fuzz_world *w)
+{
+	if (w->control == NULL) {
+		world_init(w);
+		return;
+	}
+	fuzz_hear(w, UINT32_MAX);
+	start_dataplane(w);
+	memset(w->grants, 0, sizeof(w->grants));
+	memset(w->entries, 0, sizeof(w->entries));
+	w->grant_count = w->entry_count = 0;
 }
 
 static void set_producer(struct fuzz_world *w, uint64_t value)
@@ -228,7 +256,8 @@ static void step(struct fuzz_world *w, struct reader *r)
 		turn(w, read_u8(r));
 		return;
 	case 6:
-		restart_control(w, read_u8(r));
+		if (w->restarts++ < RESTARTS)
+			restart_control(w, read_u8(r));
 		return;
 	case 7:
 		fuzz_say(w, r);
@@ -237,7 +266,8 @@ static void step(struct fuzz_world *w, struct reader *r)
 		fuzz_hear(w, read_u8(r));
 		return;
 	case 9:
-		fail_disk(w, r);
+		if (w->restarts++ < RESTARTS)
+			fail_disk(w, r);
 		return;
 	default:
 		start_dataplane(w);
@@ -279,6 +309,12 @@ static void *mad_thread(void *unused)
 	return NULL;
 }
 
+/* libFuzzer calls us, not tests/fuzz/replay_main.c. */
+static bool fuzzing(void)
+{
+	return LLVMFuzzerMutate != NULL;
+}
+
 static bool start_thread(void)
 {
 	pthread_t thread;
@@ -296,11 +332,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct reader r = reader_of((struct span){data, size});
 	struct fuzz_world *w = &world;
 
-	world_init(w);
-	if (threaded < 0)
+	if (threaded < 0) {
+		reuses = fuzzing() && getenv("RING_FUZZ_FRESH") == NULL ? REUSES : 1;
 		threaded = start_thread();
+	}
+	world_begin(w);
+	w->restarts = 0;
 	w->mad = threaded != 0;
-	w->arena_used = w->mad ? MAD_ARENA + SHM_PAGE : 0;
+	w->arena_used = w->mad ? MAD_ARENA + SHM_PAGE : w->arena_used;
 	__atomic_store_n(&running, w->mad, __ATOMIC_RELEASE);
 	while (!r.bad && reader_left(&r) > 0)
 		step(w, &r);
@@ -308,6 +347,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_hear(w, UINT32_MAX);
 	turn(w, UINT8_MAX);
 	__atomic_store_n(&running, false, __ATOMIC_RELEASE);
-	world_fini(w);
+	if (++w->uses >= reuses)
+		world_fini(w);
 	return 0;
 }

@@ -16,11 +16,13 @@ struct fuzz_world {
 	uint64_t now_us;
 	size_t arena_used; /* of the dataplane's, at most: to be wiped */
 	bool mad;          /* somebody else writes, too */
-	uint64_t done;     /* the last DONE of this dataplane */
+	uint64_t control_generation;
 	/* What was heard last, to be said again: sessions, their epochs, entries. */
 	struct shm_grant grants[FUZZ_KNOWN];
 	uint64_t entries[FUZZ_KNOWN];
 	uint32_t grant_count, entry_count;
+	uint32_t restarts; /* in this script */
+	uint32_t uses;     /* scripts that this control plane has seen */
 };
 
 /* Says one command that a good worker could say: u8 which, and what it needs. */

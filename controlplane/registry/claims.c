@@ -6,8 +6,6 @@
 
 #include <stdlib.h>
 
-enum { CHAIN_OUT = UINT32_MAX - 1 }; /* a link that is in no queue; POOL_NONE ends one */
-
 static uint32_t buckets_for(uint32_t count)
 {
 	uint32_t n = 16;
@@ -26,15 +24,6 @@ static uint32_t *buckets_create(uint32_t count, uint32_t *mask)
 	for (uint32_t i = 0; buckets != NULL && i < n; i++)
 		buckets[i] = POOL_NONE;
 	return buckets;
-}
-
-static bool chain_create(struct chain *c, uint32_t count)
-{
-	*c = (struct chain){.first = POOL_NONE, .last = POOL_NONE};
-	c->links = malloc(count * sizeof(*c->links));
-	for (uint32_t i = 0; c->links != NULL && i < count; i++)
-		c->links[i].prev = c->links[i].next = CHAIN_OUT;
-	return c->links != NULL;
 }
 
 /* A claim is of one worker, so the workers' chains of a kind share one array of links. */
@@ -254,38 +243,6 @@ void claim_free(struct registry *r, uint32_t index)
 	ASSERT(!chain_has(&r->gone, index));
 	claim_will_free(r, index);
 	pool_put(&r->claims, index);
-}
-
-bool chain_has(const struct chain *c, uint32_t index)
-{
-	return c->links[index].next != CHAIN_OUT;
-}
-
-void chain_append(struct chain *c, uint32_t index)
-{
-	ASSERT(!chain_has(c, index));
-	c->links[index] = (struct chain_link){c->last, POOL_NONE};
-	if (c->last == POOL_NONE)
-		c->first = index;
-	else
-		c->links[c->last].next = index;
-	c->last = index;
-}
-
-void chain_remove(struct chain *c, uint32_t index)
-{
-	const struct chain_link link = c->links[index];
-
-	ASSERT(chain_has(c, index));
-	if (link.prev == POOL_NONE)
-		c->first = link.next;
-	else
-		c->links[link.prev].next = link.next;
-	if (link.next == POOL_NONE)
-		c->last = link.prev;
-	else
-		c->links[link.next].prev = link.prev;
-	c->links[index] = (struct chain_link){CHAIN_OUT, CHAIN_OUT};
 }
 
 void claim_tell(struct registry *r, uint32_t index, enum claim_due what)

@@ -5,6 +5,7 @@
  * pools taken at start; only the text of a client id is allocated, bounded in
  * all. Mechanics only: the rules are in registry.c. */
 #pragma once
+#include "controlplane/registry/chain.h"
 #include "controlplane/registry/prepare.h"
 #include "controlplane/registry/registry.h"
 #include "dataplane/base/pool.h"
@@ -45,16 +46,6 @@ struct session {
 	uint32_t client_id_size;
 	uint32_t same_hash;
 	uint32_t holder, waiter; /* claims; a session always has a holder */
-};
-
-struct chain_link {
-	uint32_t prev, next;
-};
-
-/* A queue of claims; its links lie in an array beside the claims. */
-struct chain {
-	struct chain_link *links;
-	uint32_t first, last;
 };
 
 struct registry {
@@ -100,16 +91,5 @@ void claim_will_free(struct registry *r, uint32_t index);
 void claim_detach(struct registry *r, uint32_t index);
 void claim_free(struct registry *r, uint32_t index); /* detaches it, too */
 
-void chain_append(struct chain *c, uint32_t index);
-void chain_remove(struct chain *c, uint32_t index);
-bool chain_has(const struct chain *c, uint32_t index);
-
 /* Something is to be told to the claim's worker. */
 void claim_tell(struct registry *r, uint32_t index, enum claim_due what);
-
-/* Rules of registry.c that prepare.c needs. */
-void registry_revoke(struct registry *r, uint32_t index, enum err why);
-void registry_refuse(struct registry *r, uint32_t index, enum shm_verdict verdict);
-void registry_turn_out_claim(struct registry *r, uint32_t index, enum err why);
-void registry_pass_on(struct registry *r, uint32_t session);
-void registry_let_go(struct registry *r, uint32_t index);

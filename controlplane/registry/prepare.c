@@ -1,7 +1,7 @@
 /* prepare.c - what passes between the registry and sessions/. See prepare.h. */
 #include "controlplane/registry/prepare.h"
 
-#include "controlplane/registry/claims.h"
+#include "controlplane/registry/rules.h"
 #include "dataplane/base/assert.h"
 
 /* An epoch tells a claim from those that had its place before. */

@@ -10,7 +10,7 @@
 #include "controlplane/registry/registry.h"
 
 #include "controlplane/accounts/accounts.h"
-#include "controlplane/registry/claims.h"
+#include "controlplane/registry/rules.h"
 #include "dataplane/base/assert.h"
 
 #include <stdio.h>

@@ -546,7 +546,118 @@ static void at_most_one_is_live_and_epochs_grow(void)
 	}
 }
 
+static struct registry_connect asks(const char *id, uint32_t index)
+{
+	return (struct registry_connect){.connection = connection(index),
+		.client_id = span_str(id),
+		.will = span_str("will"),
+		.session_expiry_s = 9,
+		.receive_max = 8,
+		.flags = SHM_CONNECT_CLEAN};
+}
+
+static void sessions_are_asked_before_the_grant(void)
+{
+	struct registry *r = fresh(SESSIONS, BASE);
+	const struct registry_connect c = asks("a", 1);
+	struct registry_effect e = {.kind = REGISTRY_REVOKE};
+	struct sessions_connect s;
+	uint64_t session, epoch;
+
+	CU_ASSERT(registry_connect(r, &c, 0) && !registry_next(r, 0, &e));
+	CU_ASSERT_FATAL(registry_next_connect(r, &s));
+	CU_ASSERT(span_equal(s.client_id, c.client_id) && span_equal(s.will, c.will));
+	CU_ASSERT(s.session_expiry_s == 9 && s.receive_max == 8 && s.clean && s.epoch == 1001);
+	CU_ASSERT(registry_next_connect(r, &s)); /* until it is taken */
+	registry_asked(r);
+	CU_ASSERT(!registry_next_connect(r, &s) && !registry_next(r, 0, &e));
+	const struct sessions_ready ready = {
+		.token = s.token, .session = 77, .present = true, .durable = true};
+	registry_ready(r, &ready);
+	CU_ASSERT(registry_next(r, 0, &e) && e.kind == REGISTRY_GRANT);
+	CU_ASSERT(e.grant.session == 77 && e.grant.session_present && e.grant.durable);
+	CU_ASSERT(!registry_next_gone(r, &session, &epoch));
+	registry_closed(r, 0, connection(1));
+	CU_ASSERT(registry_next_gone(r, &session, &epoch) && session == 77 && epoch == 1001);
+	CU_ASSERT(!registry_next_gone(r, &session, &epoch));
+	registry_check(r);
+	registry_destroy(&r);
+}
+
+static void who_leaves_while_it_prepares_is_gone_when_it_is_ready(void)
+{
+	struct registry *r = fresh(SESSIONS, BASE);
+	const struct registry_connect first = asks("a", 1), second = asks("a", 2);
+	struct registry_effect e = {.kind = REGISTRY_GRANT};
+	struct sessions_connect s;
+	uint64_t session, epoch;
+
+	CU_ASSERT(registry_connect(r, &first, 0) && registry_next_connect(r, &s));
+	registry_asked(r);
+	registry_closed(r, 0, connection(1));
+	CU_ASSERT(registry_connect(r, &second, 0));
+	registry_check(r);
+	const uint64_t token = s.token;
+	CU_ASSERT(!registry_next_connect(r, &s)); /* one at a time */
+	registry_poll(r, TIMEOUT_US * 5);
+	CU_ASSERT(!registry_next_connect(r, &s));
+	const struct sessions_ready ready = {.token = token, .session = 5};
+	registry_ready(r, &ready);
+	CU_ASSERT(registry_next_gone(r, &session, &epoch) && session == 5 && epoch == 1001);
+	CU_ASSERT(registry_next_connect(r, &s) && s.connection.index == 2 && s.epoch == 1002);
+	CU_ASSERT(!registry_next(r, 0, &e));
+	registry_check(r);
+	registry_destroy(&r);
+}
+
+static void who_cannot_be_kept_is_refused(void)
+{
+	struct registry *r = fresh(SESSIONS, BASE);
+	const struct registry_connect c = asks("a", 1);
+	struct registry_effect e = {.kind = REGISTRY_REVOKE};
+	struct sessions_connect s;
+
+	CU_ASSERT(registry_connect(r, &c, 0) && registry_next_connect(r, &s));
+	registry_asked(r);
+	const struct sessions_ready ready = {.token = s.token, .err = ERR_REPLICAS_FULL};
+	registry_ready(r, &ready);
+	CU_ASSERT(registry_next(r, 0, &e) && e.grant.verdict == SHM_REFUSED_BUSY);
+	CU_ASSERT(registry_count(r) == 0);
+	registry_check(r);
+	registry_destroy(&r);
+}
+
+static void a_position_binds_a_live_connection_to_its_session(void)
+{
+	struct registry *r = fresh(SESSIONS, BASE);
+	struct registry_connect c = asks("a", 1);
+	struct registry_effect e = {.kind = REGISTRY_GRANT};
+	uint64_t session, epoch;
+
+	c.epoch = 900;
+	c.flags = SHM_CONNECT_AGAIN | SHM_CONNECT_LIVE;
+	CU_ASSERT(registry_position(r, 0, connection(1), 7) == 0); /* unknown */
+	CU_ASSERT(registry_connect(r, &c, 0));
+	CU_ASSERT(registry_position(r, 0, connection(1), 0) == 0);
+	CU_ASSERT(registry_position(r, 0, connection(1), 7) == 900);
+	CU_ASSERT(registry_position(r, 0, connection(1), 8) == 0); /* another one */
+	registry_turn_out(r, 0, connection(1), ERR_MQTT_SERVER_BUSY);
+	registry_turn_out(r, 0, connection(9), ERR_MQTT_SERVER_BUSY);
+	CU_ASSERT(registry_next(r, 0, &e) && e.kind == REGISTRY_REVOKE);
+	CU_ASSERT(e.revoke.err == ERR_MQTT_SERVER_BUSY);
+	registry_worker_gone(r, 0);
+	CU_ASSERT(registry_next_gone(r, &session, &epoch) && session == 7 && epoch == 900);
+	registry_check(r);
+	registry_destroy(&r);
+}
+
 static const struct unit_test tests[] = {
+	{"sessions_are_asked_before_the_grant", sessions_are_asked_before_the_grant},
+	{"who_leaves_while_it_prepares_is_gone_when_it_is_ready",
+		who_leaves_while_it_prepares_is_gone_when_it_is_ready},
+	{"who_cannot_be_kept_is_refused", who_cannot_be_kept_is_refused},
+	{"a_position_binds_a_live_connection_to_its_session",
+		a_position_binds_a_live_connection_to_its_session},
 	{"stories_come_out_as_told", stories_come_out_as_told},
 	{"a_grant_that_was_not_taken_precedes_its_revoke",
 		a_grant_that_was_not_taken_precedes_its_revoke},

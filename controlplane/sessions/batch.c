@@ -120,16 +120,15 @@ size_t batch_bytes(const struct batch *b)
 enum err batch_submit(
 	struct batch *b, struct storage *store, enum storage_sync sync, uint64_t token)
 {
-	if (b->bad ||
-		!memory_grow((void **)&b->out, &b->out_room, b->count, sizeof(*b->out)))
+	if (b->bad || !memory_grow((void **)&b->out, &b->out_room, b->count, sizeof(*b->out)))
 		return ERR_STORAGE_FULL;
 	for (size_t i = 0; i < b->count; i++) {
 		const struct batch_op *op = &b->ops[i];
 		b->out[i] = (struct storage_op){.kind = op->kind,
 			.key = span_of(b->bytes + op->key_at, op->key_size),
-			.value = op->lent.size > 0 ? op->lent
-						   : span_of(b->bytes + op->value_at,
-							     op->value_size)};
+			.value = op->lent.size > 0
+					 ? op->lent
+					 : span_of(b->bytes + op->value_at, op->value_size)};
 	}
 	const struct storage_batch out = {
 		.ops = b->out, .count = b->count, .sync = sync, .token = token};

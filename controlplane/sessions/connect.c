@@ -68,8 +68,7 @@ static bool will_is_good(struct span will)
 		return true;
 	if (will.size < WILL_DELAY_BYTES)
 		return false;
-	return parcel_decode(span_skip(will, WILL_DELAY_BYTES), &p) == ERR_NONE &&
-	       p.topic.size > 0;
+	return parcel_decode(span_skip(will, WILL_DELAY_BYTES), &p) == ERR_NONE && p.topic.size > 0;
 }
 
 /* The will that waited is void: the client is back before it was due. */
@@ -77,11 +76,10 @@ static void cancel_will(
 	struct sessions *s, struct batch *b, struct stored *st, struct sessions_now now)
 {
 	const uint64_t due_s = st->record.will_due_s, will = st->record.will;
-	const struct schema_key parcel = {.kind = 'L', .id = will},
-				due = {.kind = 'D',
-					.due = SCHEMA_DUE_WILL,
-					.id = will,
-					.number = due_s};
+	const struct schema_key parcel = {.kind = 'L', .id = will}, due = {.kind = 'D',
+									    .due = SCHEMA_DUE_WILL,
+									    .id = will,
+									    .number = due_s};
 
 	if (will != 0 && due_s > now.wall_ms / MS && will_cancel(s, will)) {
 		batch_delete(b, &parcel);
@@ -110,18 +108,23 @@ static void set_will(struct sessions *s, struct batch *b, struct stored *st, str
 	batch_end(b, &w);
 }
 
+static uint32_t expiry_of(const struct sessions *s, const struct sessions_connect *c)
+{
+	const uint32_t most = s->config->session_expiry_max_s;
+
+	return c->session_expiry_s < most ? c->session_expiry_s : most;
+}
+
 static void set_connection(struct sessions *s, struct stored *st, const struct sessions_connect *c)
 {
 	st->record.connected = true;
 	st->record.epoch = c->epoch;
-	st->record.expiry_s = c->session_expiry_s < s->config->session_expiry_max_s
-				      ? c->session_expiry_s
-				      : s->config->session_expiry_max_s;
+	st->record.expiry_s = expiry_of(s, c);
 	stored_set_online(s, st, c->worker, c->connection, c->receive_max);
 }
 
-static struct stored *found(struct sessions *s, const struct sessions_connect *c,
-	struct sessions_now now)
+static struct stored *found(
+	struct sessions *s, const struct sessions_connect *c, struct sessions_now now)
 {
 	const uint64_t id = stored_id_of(s, c->client_id);
 	struct stored *st = stored_get(s, id);
@@ -152,7 +155,7 @@ static struct stored *start_new(
 	struct writer w = batch_put(b, &client, SCHEMA_HEAD + sizeof(id), &key);
 	schema_encode_number(&w, key, id);
 	batch_end(b, &w);
-	st->record.durable = c->session_expiry_s > 0;
+	st->record.durable = expiry_of(s, c) > 0;
 	s->meta.sessions += st->record.durable;
 	s->meta_dirty |= st->record.durable;
 	st->down = st->fence = st->next;
@@ -177,9 +180,9 @@ static void take(struct sessions *s, const struct sessions_connect *c, struct co
 	struct stored *st = found(s, c, now);
 	const bool present = st != NULL;
 
-	if (!present && c->session_expiry_s == 0 && c->will.size == 0)
+	if (!present && expiry_of(s, c) == 0 && c->will.size == 0)
 		return;
-	if (!present && c->session_expiry_s > 0 && s->meta.sessions >= s->config->sessions_max) {
+	if (!present && expiry_of(s, c) > 0 && s->meta.sessions >= s->config->sessions_max) {
 		n->ready.err = ERR_REPLICAS_FULL;
 		return;
 	}

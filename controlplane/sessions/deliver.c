@@ -177,8 +177,8 @@ static bool next_entry(struct sessions *s, struct stored *st, uint64_t known_com
 	return true;
 }
 
-static bool is_down(const struct sessions *s, const struct stored *st, uint64_t entry,
-	uint64_t known_committed)
+static bool is_down(
+	const struct sessions *s, const struct stored *st, uint64_t entry, uint64_t known_committed)
 {
 	const struct fresh *f = entry_fresh(s, st->id, entry);
 
@@ -240,17 +240,16 @@ static enum made make(struct sessions *s, const struct stored *st, uint64_t entr
 	write_identifiers(peer, r);
 	peer->lent = b;
 	peer->out.text[1] = body_content(b);
-	peer->out.deliver.text_size =
-		(uint32_t)(peer->out.text[0].size + peer->out.text[1].size);
+	peer->out.deliver.text_size = (uint32_t)(peer->out.text[0].size + peer->out.text[1].size);
 	peer->out.deliver.identifier_count = r->identifier_count;
 	peer->out.deliver.expiry_left_s = left == UINT32_MAX ? 0 : left > 0 ? left : 1;
-	peer->out.deliver.flags = (uint8_t)((dup ? SHM_DELIVER_DUP : 0) |
-					    (r->retain ? SHM_DELIVER_RETAIN : 0));
+	peer->out.deliver.flags =
+		(uint8_t)((dup ? SHM_DELIVER_DUP : 0) | (r->retain ? SHM_DELIVER_RETAIN : 0));
 	return MADE;
 }
 
-static void settle_expired(struct sessions *s, struct stored *st, uint64_t entry,
-	const struct schema_reference *r)
+static void settle_expired(
+	struct sessions *s, struct stored *st, uint64_t entry, const struct schema_reference *r)
 {
 	entry_remove(s, sessions_batch(s), st->id, entry, r);
 	entry_counted_out(s, st, r);
@@ -261,7 +260,7 @@ static void settle_expired(struct sessions *s, struct stored *st, uint64_t entry
 static bool window_is_full(const struct sessions *s, const struct stored *st, uint64_t entry)
 {
 	const uint32_t window = st->receive_max < s->config->inflight_max ? st->receive_max
-									 : s->config->inflight_max;
+									  : s->config->inflight_max;
 	const size_t count = st->sent_end - st->sent_first;
 
 	return count >= window ||

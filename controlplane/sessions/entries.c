@@ -20,8 +20,8 @@ const struct fresh *entry_fresh(const struct sessions *s, uint64_t session, uint
 void entry_remember(struct sessions *s, uint64_t session, uint64_t entry, uint64_t token,
 	const struct schema_reference *r)
 {
-	*fresh_slot(s, session, entry) = (struct fresh){
-		.session = session, .entry = entry, .token = token, .reference = *r};
+	*fresh_slot(s, session, entry) =
+		(struct fresh){.session = session, .entry = entry, .token = token, .reference = *r};
 }
 
 void entry_forget(struct sessions *s, uint64_t session, uint64_t entry)
@@ -126,8 +126,7 @@ void entry_counted_out(struct sessions *s, struct stored *st, const struct schem
 }
 
 /* The session and reference that the work speaks of; NULL: there is none, and that is counted. */
-static struct stored *find(
-	struct sessions *s, const struct shm_work *w, struct schema_reference *r)
+static struct stored *find(struct sessions *s, const struct shm_work *w, struct schema_reference *r)
 {
 	struct stored *st = stored_get(s, w->session);
 
@@ -183,8 +182,8 @@ struct body *entry_body(struct sessions *s, const struct schema_reference *r)
 	if (b != NULL)
 		return body_ref(b);
 	const enum storage_found found = sessions_read(s, &k, &key, &value);
-	enum err e = found == STORAGE_FOUND ? schema_open(value, key, &content)
-					    : ERR_STORAGE_CORRUPT;
+	enum err e =
+		found == STORAGE_FOUND ? schema_open(value, key, &content) : ERR_STORAGE_CORRUPT;
 	b = e == ERR_NONE ? body_create(content.size) : NULL;
 	if (b == NULL) {
 		sessions_die(s, e == ERR_NONE ? ERR_STORAGE_FULL : e);

@@ -11,13 +11,23 @@ enum { PIECE = 64, PIECE_BYTES = 256 << 10, MS = 1000 };
 
 static bool remember_refused(void *owner, struct span key, struct span value)
 {
-	struct peer *peer = (struct peer *)owner;
 	struct schema_key k;
 
 	(void)value;
-	if (schema_key_decode(key, &k) == ERR_NONE)
-		peer->refused[peer->refused_at++ % SHM_RING_SLOTS] = k.number;
-	return true;
+	return schema_key_decode(key, &k) == ERR_NONE &&
+	       work_remember_refused((struct peer *)owner, k.number);
+}
+
+static void forget_mark(struct sessions *s, uint32_t worker)
+{
+	const struct schema_key refused = {.kind = 'X', .small = (uint16_t)worker};
+	struct peer *peer = &s->peers[worker];
+
+	work_forget_refused(peer);
+	peer->mark = 0;
+	batch_delete_all(sessions_batch(s), &refused);
+	work_mark(s, worker);
+	sessions_submit(s);
 }
 
 /* What was taken of this generation before us; of another one it means nothing any more. */
@@ -29,8 +39,7 @@ static void read_mark(struct sessions *s, uint32_t worker)
 	struct schema_mark mark = {0};
 	struct span key, value;
 
-	memset(peer->refused, 0, sizeof(peer->refused));
-	peer->refused_at = 0;
+	work_forget_refused(peer);
 	peer->mark = 0;
 	if (sessions_read(s, &k, &key, &value) != STORAGE_FOUND)
 		return;
@@ -44,9 +53,7 @@ static void read_mark(struct sessions *s, uint32_t worker)
 		sessions_scan(s, &refused, remember_refused, peer);
 		return;
 	}
-	batch_delete_all(sessions_batch(s), &refused);
-	work_mark(s, worker);
-	sessions_submit(s);
+	forget_mark(s, worker);
 }
 
 static void forget_work(struct peer *peer)
@@ -109,6 +116,10 @@ void sessions_hello(struct sessions *s, uint32_t worker, uint64_t dp_generation,
 	else if (peer->greeted)
 		set_all_offline(s, worker);
 	forget_work(peer);
+	/* Who is not loaded has done no work yet: a mark of its generation is that of another life
+	 * of the box, in which generations were counted from 1, too. */
+	if (!loaded && peer->mark != 0)
+		forget_mark(s, worker);
 	peer->greeted = true;
 	/* Who is not loaded serves nobody, so there is nothing to be said again. */
 	peer->resynced = !loaded;
@@ -257,8 +268,8 @@ bool load_next(struct sessions *s, uint32_t worker, struct sessions_now now)
 		return true;
 	}
 	const bool filters = peer->stage == LOAD_FILTERS;
-	sessions_scan_kind(s, filters ? 'F' : 'T', span_of(peer->cursor, peer->cursor_size),
-		take_row, &p);
+	sessions_scan_kind(
+		s, filters ? 'F' : 'T', span_of(peer->cursor, peer->cursor_size), take_row, &p);
 	for (uint32_t i = 0; i < p.count; i++) {
 		if (p.err == ERR_NONE && filters)
 			put_filter(&p, &p.rows[i]);

@@ -70,8 +70,10 @@ static struct replica_op *op_create(struct sessions *s, uint64_t session, struct
 	op->session = session;
 	op->token = ++s->op_token != 0 ? s->op_token : ++s->op_token;
 	op->waiting = (uint8_t)((1u << s->workers) - 1);
-	op->next = s->ops;
-	s->ops = op;
+	struct replica_op **last = &s->ops;
+	while (*last != NULL)
+		last = &(*last)->next;
+	*last = op;
 	s->ops_count++;
 	s->ops_bytes += filter.size;
 	return op;
@@ -114,13 +116,27 @@ static void send(struct sessions *s, struct replica_op *op)
 		sizeof(r), op->filter);
 }
 
+static bool is_same(const struct replica_op *a, const struct replica_op *b)
+{
+	return a->session == b->session &&
+	       span_equal(body_content(a->filter), body_content(b->filter));
+}
+
+/* An older one of the same filter that is not told yet: workers must hear of both in order. */
+static bool must_follow(const struct sessions *s, const struct replica_op *op)
+{
+	for (const struct replica_op *o = s->ops; o != op; o = o->next)
+		if (o->batch != 0 && is_same(o, op))
+			return true;
+	return false;
+}
+
 static struct schema_key filter_key(uint64_t session, struct span filter)
 {
 	return (struct schema_key){.kind = 'F', .id = session, .text = filter};
 }
 
-static bool read_options(
-	struct sessions *s, const struct schema_key *k, struct schema_options *out)
+static bool read_options(struct sessions *s, const struct schema_key *k, struct schema_options *out)
 {
 	struct span key, value;
 
@@ -207,12 +223,13 @@ enum err replica_take(struct sessions *s, uint32_t worker, enum shm_command type
 	if (todo == TODO_STORE)
 		store(s, worker, &k, &wanted, subscribe);
 	o->batch = s->submitted;
-	if (subscribe || o->batch <= s->completed)
+	if ((subscribe || o->batch <= s->completed) && !must_follow(s, o))
 		send(s, o);
 	*op = o->token;
 	return ERR_NONE;
 }
 
+/* The oldest first. */
 void replica_committed(struct sessions *s)
 {
 	for (struct replica_op *op = s->ops; op != NULL; op = op->next)
@@ -220,22 +237,38 @@ void replica_committed(struct sessions *s)
 			send(s, op);
 }
 
-/* Some worker has no room: it is to be as before, everywhere. */
-static void take_back(struct sessions *s, struct replica_op *op)
+/* As it was before, in the store and in all replicas. */
+static void restore(struct sessions *s, const struct replica_op *op)
 {
 	const struct schema_key k = filter_key(op->session, body_content(op->filter));
 	struct shm_replica r = {.session = op->session};
-	struct batch *b = sessions_batch(s);
 
-	if (op->had_before) {
-		put_options(b, &k, &op->before);
-		r.identifier = op->before.identifier;
-		r.qos = op->before.qos;
-		r.flags = op->before.flags;
-		tell_all(s, SHM_EVENT_QUEUE_SUBSCRIBE, &r, sizeof(r), op->filter);
-	} else {
-		batch_delete(b, &k);
+	if (!op->had_before) {
+		batch_delete(&s->batch, &k);
 		tell_all(s, SHM_EVENT_QUEUE_UNSUBSCRIBE, &r, sizeof(r), op->filter);
+		return;
+	}
+	put_options(&s->batch, &k, &op->before);
+	r.identifier = op->before.identifier;
+	r.qos = op->before.qos;
+	r.flags = op->before.flags;
+	tell_all(s, SHM_EVENT_QUEUE_SUBSCRIBE, &r, sizeof(r), op->filter);
+}
+
+/* Some worker has no room. If the same filter was asked for once more meanwhile, that one decides,
+ * and what was before this one was before that. */
+static void take_back(struct sessions *s, struct replica_op *op)
+{
+	struct replica_op *newer = op->next;
+
+	while (newer != NULL && !is_same(newer, op))
+		newer = newer->next;
+	sessions_batch(s);
+	if (newer == NULL) {
+		restore(s, op);
+	} else {
+		newer->had_before = op->had_before;
+		newer->before = op->before;
 	}
 	work_refuse(s, op->worker, op->sequence, (enum err)op->err);
 	work_mark(s, op->worker);

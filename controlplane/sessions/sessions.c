@@ -5,7 +5,13 @@
 
 #include <stdlib.h>
 
-enum { COMPLETIONS = 64, VALUE_ROOM = 64 << 10, WALL_LOOK_US = 1000000, MS = 1000 };
+enum {
+	COMPLETIONS = 64,
+	VALUE_ROOM = 64 << 10,
+	WALL_LOOK_US = 1000000,
+	LOOK_US = 100, /* where nothing else wakes us */
+	MS = 1000,
+};
 
 void sessions_die(struct sessions *s, enum err e)
 {
@@ -205,10 +211,10 @@ enum err sessions_create(
 	s->workers = conf->workers;
 	s->sync = sync_of(conf->config);
 	s->wills_retry_us = NEVER;
+	s->idle_max = IDLE_MAX;
 	s->sweep_connected = s->sweep_garbage = true;
 	s->fresh = calloc(FRESH_MAX, sizeof(*s->fresh));
-	if (s->fresh == NULL ||
-		!memory_grow((void **)&s->value, &s->value_room, VALUE_ROOM, 1))
+	if (s->fresh == NULL || !memory_grow((void **)&s->value, &s->value_room, VALUE_ROOM, 1))
 		s->dead = ERR_STORAGE_FULL;
 	read_meta(s);
 	const enum err e = s->dead;
@@ -222,6 +228,7 @@ static void peer_fini(struct peer *peer)
 	outbox_fini(&peer->box);
 	body_put(&peer->lent);
 	free(peer->open);
+	free(peer->refused);
 	free(peer->cursor);
 	table_fini(&peer->connections);
 }
@@ -311,6 +318,11 @@ enum err sessions_poll(struct sessions *s, struct sessions_now now, bool *worked
 	return s->dead;
 }
 
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 static uint64_t deadline_us(const struct sessions *s, struct sessions_now now)
 {
 	const uint64_t due_ms = s->due_s > UINT64_MAX / MS ? UINT64_MAX : s->due_s * MS;
@@ -318,9 +330,10 @@ static uint64_t deadline_us(const struct sessions *s, struct sessions_now now)
 	if (s->due_s == NEVER)
 		return NEVER;
 	if (due_ms <= now.wall_ms)
-		return s->wills_out >= WILLS_MAX ? NEVER : now.us;
+		return s->wills_out >= WILLS_MAX ? NEVER : now.us + LOOK_US;
 	/* Not for long: the wall clock may jump. */
-	const uint64_t left_us = due_ms - now.wall_ms > MS ? WALL_LOOK_US : (due_ms - now.wall_ms) * MS;
+	const uint64_t left_us =
+		due_ms - now.wall_ms > MS ? WALL_LOOK_US : (due_ms - now.wall_ms) * MS;
 	return now.us + left_us;
 }
 
@@ -331,14 +344,12 @@ uint64_t sessions_next_us(const struct sessions *s, struct sessions_now now)
 	if (s->dead != ERR_NONE || s->ready.first != NULL)
 		return now.us;
 	if (s->submitted > s->completed && s->store->ops->event_fd(s->store) < 0)
-		return now.us;
+		next = earlier(next, now.us + LOOK_US);
 	if (!sessions_loaded(s) || !sessions_resynced_all(s))
 		return next;
 	if (s->sweep_connected || s->sweep_garbage)
-		return now.us;
-	next = s->wills_retry_us < next ? s->wills_retry_us : next;
-	const uint64_t due = deadline_us(s, now);
-	return due < next ? due : next;
+		next = earlier(next, now.us + LOOK_US);
+	return earlier(next, earlier(s->wills_retry_us, deadline_us(s, now)));
 }
 
 static bool next_boxed(struct peer *peer)

@@ -147,7 +147,7 @@ void stored_trim(struct sessions *s)
 {
 	struct stored *next = s->idle.first;
 
-	for (int i = 0; i < SWEEP_PIECE && s->idle_count > IDLE_MAX; i++) {
+	for (int i = 0; i < SWEEP_PIECE && s->idle_count > s->idle_max; i++) {
 		struct stored *st = next;
 		if (st == NULL || st == s->idle.last)
 			return;
@@ -192,10 +192,12 @@ void stored_write(struct batch *b, const struct stored *st)
 	batch_end(b, &w);
 }
 
-/* Never 0, which a table does not take; a generation of all ones does not come. */
+/* Never 0, which a table does not take; the two last ones, which do not come, are the same. */
 static uint64_t connection_key(struct shm_connection c)
 {
-	return ((uint64_t)c.index << 32 | c.generation) + 1;
+	const uint64_t key = (uint64_t)c.index << 32 | c.generation;
+
+	return key == UINT64_MAX ? key : key + 1;
 }
 
 struct stored *stored_at(
@@ -219,10 +221,16 @@ void stored_set_online(struct sessions *s, struct stored *st, uint32_t worker,
 	struct shm_connection connection, uint16_t receive_max)
 {
 	const uint64_t key = connection_key(connection);
-	struct table_slot *slot =
-		key == 0 ? NULL : table_put(&s->peers[worker].connections, key);
+	struct stored *other = stored_at(s, worker, connection);
 
 	ASSERT(!st->online);
+	/* A connection has one session; the sweep writes down that the other's has ended. */
+	if (other != NULL) {
+		stored_set_offline(s, other);
+		s->sweep_connected = true;
+		s->connected_from = 0;
+	}
+	struct table_slot *slot = table_put(&s->peers[worker].connections, key);
 	st->online = true;
 	st->worker = worker;
 	st->connection = connection;
@@ -230,7 +238,9 @@ void stored_set_online(struct sessions *s, struct stored *st, uint32_t worker,
 	reset_sent(st);
 	stored_move(NULL, st);
 	s->idle_count--;
-	if (slot != NULL)
+	if (slot == NULL)
+		sessions_die(s, ERR_STORAGE_FULL);
+	else
 		slot->pointer = st;
 }
 
@@ -258,8 +268,8 @@ bool stored_expired(const struct stored *st, struct sessions_now now)
 	return now.wall_ms / MS >= expiry_due_s(st);
 }
 
-static void put_due(struct sessions *s, struct batch *b, enum schema_due what, uint64_t id,
-	uint64_t due_s)
+static void put_due(
+	struct sessions *s, struct batch *b, enum schema_due what, uint64_t id, uint64_t due_s)
 {
 	const struct schema_key k = {.kind = 'D', .due = (uint8_t)what, .number = due_s, .id = id};
 

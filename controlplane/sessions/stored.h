@@ -20,7 +20,8 @@ struct stored {
 	struct schema_session record; /* owns its client id */
 	uint64_t next;                /* entry to be given next */
 	uint64_t count, bytes;        /* entries, and their bodies' sizes */
-	/* Entries below `down` are; those below `fence` when fence_token is, all when last_token is.
+	/* Entries below `down` are; those below `fence` when fence_token is, all when last_token
+	 * is.
 	 */
 	uint64_t down, fence, fence_token, last_token;
 	uint64_t named_in; /* serial of the last STORE that named it */

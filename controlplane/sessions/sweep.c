@@ -7,18 +7,9 @@
 #include "controlplane/sessions/internal.h"
 #include "dataplane/base/assert.h"
 
-enum { MS = 1000, STATE_BITS = 2, STATE_MASK = 3, WILLS_KNOWN_MAX = 1 << 20 };
+enum { MS = 1000, STATE_BITS = 2, STATE_MASK = 3, WILLS_KNOWN_MAX = 1 << 20, GARBAGE_PIECE = 8 };
 
-/* wills: worker << STATE_BITS | state. */
-void will_schedule(struct sessions *s, uint64_t will, uint32_t worker)
-{
-	if (s->wills.count >= WILLS_KNOWN_MAX)
-		return; /* any worker will do */
-	struct table_slot *slot = table_put(&s->wills, will);
-	if (slot != NULL)
-		slot->number = (uint64_t)worker << STATE_BITS | WILL_WAITS;
-}
-
+/* A slot of `wills` is worker << STATE_BITS | state. */
 static enum will_state state_of(const struct table_slot *slot)
 {
 	return slot == NULL ? WILL_WAITS : (enum will_state)(slot->number & STATE_MASK);
@@ -42,6 +33,19 @@ void will_stored(struct sessions *s, uint64_t will, struct batch *b)
 		return;
 	set_state(s, slot, WILL_WAITS);
 	table_remove(&s->wills, will);
+}
+
+void will_schedule(struct sessions *s, uint64_t will, uint32_t worker)
+{
+	struct table_slot *slot = table_find(&s->wills, will);
+
+	if (state_of(slot) != WILL_WAITS)
+		return; /* on its way: the clock went back */
+	if (s->wills.count >= WILLS_KNOWN_MAX)
+		return; /* any worker will do */
+	slot = table_put(&s->wills, will);
+	if (slot != NULL)
+		slot->number = (uint64_t)worker << STATE_BITS | WILL_WAITS;
 }
 
 bool will_cancel(struct sessions *s, uint64_t will)
@@ -313,7 +317,10 @@ bool sweep_poll(struct sessions *s, struct sessions_now now)
 		worked |= fire_deadlines(s, now);
 	if (s->sweep_connected && s->dead == ERR_NONE && sessions_has_room(s))
 		worked |= sweep_connected(s, now);
-	if (s->sweep_garbage && s->dead == ERR_NONE && sessions_has_room(s))
+	for (int i = 0; i < GARBAGE_PIECE && s->sweep_garbage; i++) {
+		if (s->dead != ERR_NONE || !sessions_has_room(s))
+			break;
 		worked |= sweep_garbage(s);
+	}
 	return worked;
 }

@@ -2,8 +2,8 @@
  *
  * What changes nothing needs no batch: the mark that covers it goes with the
  * next one. What is refused has one, with a row that says so: else a repetition
- * below the mark would be taken for done. A worker has at most a ring of
- * answers that it has not seen, so a ring of such rows is kept. */
+ * below the mark would be taken for done. The row goes when its worker must
+ * have heard. */
 #include "controlplane/sessions/internal.h"
 #include "dataplane/base/assert.h"
 
@@ -24,21 +24,57 @@ void work_mark(struct sessions *s, uint32_t worker)
 	batch_end(&s->batch, &w);
 }
 
-/* Into the open batch. */
+bool work_remember_refused(struct peer *peer, uint64_t sequence)
+{
+	if (peer->refused_first > 0 && peer->refused_first * 2 >= peer->refused_room) {
+		memmove(peer->refused, peer->refused + peer->refused_first,
+			(peer->refused_end - peer->refused_first) * sizeof(*peer->refused));
+		peer->refused_end -= peer->refused_first;
+		peer->refused_first = 0;
+	}
+	if (!memory_grow((void **)&peer->refused, &peer->refused_room, peer->refused_end + 1,
+		    sizeof(*peer->refused)))
+		return false;
+	peer->refused[peer->refused_end++] = sequence;
+	return true;
+}
+
+/* Into the open batch: the row, and the end of those that have been heard of. */
 void work_refuse(struct sessions *s, uint32_t worker, uint64_t sequence, enum err e)
 {
 	struct peer *peer = &s->peers[worker];
-	uint64_t *old = &peer->refused[peer->refused_at++ % SHM_RING_SLOTS];
-	const struct schema_key before = refused_key(worker, *old),
-				k = refused_key(worker, sequence);
+	const struct schema_key k = refused_key(worker, sequence);
 	struct span key;
 
-	if (*old != 0)
-		batch_delete(&s->batch, &before);
-	*old = sequence;
+	while (peer->refused_first < peer->refused_end &&
+		peer->refused[peer->refused_first] <= peer->heard) {
+		const struct schema_key old =
+			refused_key(worker, peer->refused[peer->refused_first++]);
+		batch_delete(&s->batch, &old);
+	}
 	struct writer w = batch_put(&s->batch, &k, SCHEMA_HEAD + sizeof(uint64_t), &key);
 	schema_encode_number(&w, key, (uint64_t)e);
 	batch_end(&s->batch, &w);
+	if (!work_remember_refused(peer, sequence))
+		s->batch.bad = true;
+}
+
+/* A ring has so many slots: what was told before them has been seen. */
+static void note_told(struct peer *peer, uint64_t sequence)
+{
+	uint64_t *slot = &peer->told_refused[peer->told_refused_count++ % SHM_RING_SLOTS];
+
+	if (*slot > peer->heard)
+		peer->heard = *slot;
+	*slot = sequence;
+}
+
+void work_forget_refused(struct peer *peer)
+{
+	memset(peer->told_refused, 0, sizeof(peer->told_refused));
+	peer->refused_first = peer->refused_end = 0;
+	peer->told_refused_count = 0;
+	peer->heard = 0;
 }
 
 static bool push_open(struct peer *peer, const struct open_work *w)
@@ -85,8 +121,8 @@ static void release(struct sessions *s, uint32_t worker, const struct shm_work *
 	sessions_submit(s);
 }
 
-static void ended(struct sessions *s, uint32_t worker, const struct shm_work *w,
-	struct sessions_now now)
+static void ended(
+	struct sessions *s, uint32_t worker, const struct shm_work *w, struct sessions_now now)
 {
 	struct stored *st = stored_get(s, w->session);
 
@@ -206,6 +242,7 @@ bool work_next_answer(struct sessions *s, uint32_t worker)
 		peer->open_first++;
 		peer->through = w->sequence;
 		if (w->err != ERR_NONE) {
+			note_told(peer, w->sequence);
 			answer(peer, SHM_EVENT_REFUSED, w->sequence, (enum err)w->err);
 			return true;
 		}

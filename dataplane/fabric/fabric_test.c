@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CONNECTIONS = 40, SUBSCRIPTIONS = 300, DELIVERIES = 5000 };
+enum { QUEUES = 10, WORKERS = 3, CONNECTIONS = 40, SUBSCRIPTIONS = 300, DELIVERIES = 5000 };
 
 static struct counters counters;
 static struct rte_mempool *segments;
@@ -43,6 +43,8 @@ static void start(uint32_t connections_max, uint32_t subscriptions_max, uint32_t
 	const struct messages_conf messages = {
 		.count = 4, .segments = segments, .counters = &counters};
 	const struct fabric_conf conf = {.connections_max = connections_max,
+		.queues_max = QUEUES,
+		.workers = WORKERS,
 		.subscriptions_max = subscriptions_max,
 		.match = {.filters_max = filters_max, .filter_bytes_max = 64 * filters_max},
 		.counters = &counters,
@@ -76,6 +78,8 @@ static enum err subscribe(uint32_t connection, const char *filter)
 	return fabric_subscribe(fabric, connection, span_str(filter), &options, &was_new);
 }
 
+static uint32_t scope = FABRIC_ALL;
+
 static uint32_t publish(const char *topic, uint32_t publisher, bool retain)
 {
 	const struct message_props props = {0};
@@ -86,7 +90,7 @@ static uint32_t publish(const char *topic, uint32_t publisher, bool retain)
 	m->retain = retain;
 	got_count = 0;
 	got_message = NULL;
-	const uint32_t deliveries = fabric_publish(fabric, m, FABRIC_ALL);
+	const uint32_t deliveries = fabric_publish(fabric, m, scope);
 	CU_ASSERT_EQUAL(deliveries, got_count);
 	CU_ASSERT_TRUE(got_message == (deliveries > 0 ? m : NULL));
 	CU_ASSERT_EQUAL(m->refs, 1);
@@ -304,6 +308,96 @@ static void large_audiences_are_served_in_order(void)
 	finish();
 }
 
+static void three_kinds_share_a_message(void)
+{
+	static const struct {
+		uint32_t scope, count;
+		uint8_t first; /* enum subscriber_kind */
+	} rows[] = {{FABRIC_ALL, 5, SUBSCRIBER_CONNECTION},
+		{FABRIC_CONNECTIONS, 2, SUBSCRIBER_CONNECTION},
+		{FABRIC_QUEUES, 2, SUBSCRIBER_QUEUE}, {FABRIC_WORKERS, 1, SUBSCRIBER_WORKER},
+		{FABRIC_CONNECTIONS | FABRIC_QUEUES, 4, SUBSCRIBER_CONNECTION},
+		{FABRIC_QUEUES | FABRIC_WORKERS, 3, SUBSCRIBER_QUEUE}};
+	static const struct {
+		uint32_t index;
+		uint8_t kind;
+	} all[] = {{3, SUBSCRIBER_CONNECTION}, {9, SUBSCRIBER_CONNECTION}, {0, SUBSCRIBER_QUEUE},
+		{9, SUBSCRIBER_QUEUE}, {2, SUBSCRIBER_WORKER}};
+
+	start(10, 20, 10);
+	for (int lists = 1; lists <= 2; lists++) {
+		const char *filter = lists == 1 ? "a/b" : "a/#";
+		CU_ASSERT_EQUAL(subscribe(fabric_worker(fabric, 2), filter), ERR_NONE);
+		CU_ASSERT_EQUAL(subscribe(fabric_queue(fabric, 9), filter), ERR_NONE);
+		CU_ASSERT_EQUAL(subscribe(9, filter), ERR_NONE);
+		CU_ASSERT_EQUAL(subscribe(fabric_queue(fabric, 0), filter), ERR_NONE);
+		CU_ASSERT_EQUAL(subscribe(3, filter), ERR_NONE);
+		for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+			uint32_t at = 0;
+			scope = rows[i].scope;
+			CU_ASSERT_EQUAL(publish("a/b", POOL_NONE, false), rows[i].count);
+			CU_ASSERT_EQUAL(got[0].kind, rows[i].first);
+			for (size_t k = 0; k < ARRAY_SIZE(all); k++)
+				if (scope & 1u << all[k].kind) {
+					CU_ASSERT_EQUAL(got[at].kind, all[k].kind);
+					CU_ASSERT_EQUAL(got[at].index, all[k].index);
+					at++;
+				}
+			CU_ASSERT_EQUAL(at, rows[i].count);
+		}
+	}
+	scope = FABRIC_ALL;
+	for (uint32_t c = 0; c < 10; c++)
+		fabric_forget(fabric, c);
+	fabric_forget(fabric, fabric_queue(fabric, 0));
+	fabric_forget(fabric, fabric_queue(fabric, 9));
+	fabric_forget(fabric, fabric_worker(fabric, 2));
+	finish();
+}
+
+/* A durable session that publishes is its queue, as far as no_local is concerned. */
+static void a_queue_does_not_get_its_own(void)
+{
+	const struct subscription_options o = {.qos_max = 1, .no_local = true};
+	bool was_new;
+
+	start(10, 10, 10);
+	const uint32_t queue = fabric_queue(fabric, 3);
+	CU_ASSERT_EQUAL(fabric_subscribe(fabric, queue, span_str("a"), &o, &was_new), ERR_NONE);
+	CU_ASSERT_EQUAL(publish("a", queue, false), 0);
+	CU_ASSERT_EQUAL(publish("a", 3, false), 1);
+	CU_ASSERT_EQUAL(subscribe(queue, "#"), ERR_NONE);
+	CU_ASSERT_EQUAL(publish("a", queue, false), 1);
+	CU_ASSERT_EQUAL(got[0].qos, 0);
+	fabric_forget(fabric, queue);
+	finish();
+}
+
+static void filters_can_be_asked_for(void)
+{
+	struct span filter;
+
+	start(10, 10, 10);
+	const uint32_t worker = fabric_worker(fabric, 1);
+	CU_ASSERT_FALSE(fabric_any(fabric, worker, &filter));
+	CU_ASSERT_EQUAL(fabric_filter(fabric, span_str("a/+")), MATCH_NONE);
+	CU_ASSERT_EQUAL(subscribe(worker, "a/+"), ERR_NONE);
+	const uint32_t id = fabric_filter(fabric, span_str("a/+"));
+	CU_ASSERT_TRUE(span_equal(fabric_filter_text(fabric, id), span_str("a/+")));
+	CU_ASSERT_FALSE(fabric_filter_wanted(fabric, id));
+	CU_ASSERT_TRUE(fabric_has(fabric, worker, span_str("a/+")));
+	CU_ASSERT_FALSE(fabric_has(fabric, 4, span_str("a/+")));
+	CU_ASSERT_FALSE(fabric_has(fabric, worker, span_str("a")));
+	CU_ASSERT_EQUAL(subscribe(4, "a/+"), ERR_NONE);
+	CU_ASSERT_TRUE(fabric_filter_wanted(fabric, id));
+	CU_ASSERT_TRUE(fabric_any(fabric, 4, &filter));
+	CU_ASSERT_TRUE(span_equal(filter, span_str("a/+")));
+	CU_ASSERT_EQUAL(fabric_unsubscribe(fabric, 4, filter), ERR_NONE);
+	CU_ASSERT_FALSE(fabric_any(fabric, 4, &filter));
+	fabric_forget(fabric, worker);
+	finish();
+}
+
 /* The naive fabric: a list of everything, looked through for each message. */
 struct entry {
 	uint32_t connection;
@@ -474,6 +568,9 @@ static const struct unit_test tests[] = {
 	{"tables_fill_up_and_serve_on", tables_fill_up_and_serve_on},
 	{"surplus_identifiers_are_left_out", surplus_identifiers_are_left_out},
 	{"large_audiences_are_served_in_order", large_audiences_are_served_in_order},
+	{"three_kinds_share_a_message", three_kinds_share_a_message},
+	{"a_queue_does_not_get_its_own", a_queue_does_not_get_its_own},
+	{"filters_can_be_asked_for", filters_can_be_asked_for},
 	{"agrees_with_the_naive_fabric", agrees_with_the_naive_fabric},
 };
 

@@ -19,6 +19,7 @@ struct messages {
 	struct pool large; /* heads of MESSAGE_HEAD_LARGE bytes */
 	struct rte_mempool *segments;
 	uint32_t segments_reserve;
+	uint32_t share_reserve, large_share_reserve;
 	uint32_t segment_bytes; /* payload bytes of one */
 	uint32_t payload_max;
 	struct counters *counters;
@@ -45,6 +46,8 @@ struct messages *messages_create(const struct messages_conf *conf)
 	pool_init(&m->large, memory + own + small, conf->large_count, MESSAGE_HEAD_LARGE);
 	m->segments = conf->segments;
 	m->segments_reserve = conf->segments_reserve;
+	m->share_reserve = conf->share_reserve;
+	m->large_share_reserve = conf->large_share_reserve;
 	m->counters = conf->counters;
 	m->segment_bytes = rte_pktmbuf_data_room_size(conf->segments) - RTE_PKTMBUF_HEADROOM;
 	const uint64_t chain = (uint64_t)UINT16_MAX * m->segment_bytes;
@@ -133,15 +136,25 @@ static struct span copy(uint8_t **to, struct span from)
 	return out;
 }
 
-struct message *message_begin(struct messages *store, struct span topic,
-	const struct message_props *props, uint32_t payload_size)
+/* Heads beyond the reserve. */
+static bool heads_suffice(const struct messages *m, size_t head_size)
 {
+	if (m->pool.count - m->pool.out <= m->share_reserve)
+		return false;
+	return head_size <= MESSAGE_HEAD_SMALL ||
+	       m->large.count - m->large.out > m->large_share_reserve;
+}
+
+static struct message *begin(struct messages *store, struct span topic,
+	const struct message_props *props, uint32_t payload_size, bool reserve)
+{
+	const size_t size = head_bytes(topic, props);
 	struct message *m = NULL;
 	uint8_t *head;
 
 	if (message_fits(store, topic, props, payload_size) &&
-		segments_suffice(store, payload_size))
-		m = take(store, head_bytes(topic, props), &head);
+		segments_suffice(store, payload_size) && (reserve || heads_suffice(store, size)))
+		m = take(store, size, &head);
 	if (m == NULL) {
 		counter_err(store->counters, ERR_NO_MESSAGES);
 		return NULL;
@@ -157,6 +170,12 @@ struct message *message_begin(struct messages *store, struct span topic,
 	m->refs = 1;
 	m->payload_size = payload_size;
 	return m;
+}
+
+struct message *message_begin(struct messages *store, struct span topic,
+	const struct message_props *props, uint32_t payload_size)
+{
+	return begin(store, topic, props, payload_size, false);
 }
 
 /* So many empty segments, linked by `next`. NULL: there are not. */
@@ -249,9 +268,14 @@ void message_lend(struct message *m)
 		rte_mbuf_refcnt_update(s, 1);
 }
 
+bool message_may_lend_on(const struct messages *store, const struct message *lent)
+{
+	return heads_suffice(store, head_bytes(lent->topic, &lent->props));
+}
+
 struct message *message_share(struct messages *store, const struct message *lent)
 {
-	struct message *m = message_begin(store, lent->topic, &lent->props, 0);
+	struct message *m = begin(store, lent->topic, &lent->props, 0, true);
 
 	if (m == NULL)
 		return NULL;

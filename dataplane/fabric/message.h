@@ -1,11 +1,9 @@
 /* message.h - one message of the fabric: topic, properties, payload.
  *
- * Built once by the worker it arrives at, then immutable; reference counted;
- * the payload is copied once, from receive buffers into segments of the message
- * pool, and never per subscriber. Topic and properties lie contiguous in the
- * message's head. One worker per store: a message's references are counted by
- * its own worker alone. Another worker makes a head of its own and shares the
- * segments, which DPDK counts (message_share).
+ * Built once by the worker it arrives at, then immutable; reference counted by
+ * that worker alone; the payload is copied once, into segments of the message
+ * pool, and never per subscriber. Topic and properties lie contiguous in its
+ * head. Another worker makes a head of its own and shares the segments.
  *
  * Ownership: message_begin gives one reference to the caller; message_ref adds
  * one; message_put takes one away and clears the pointer. Not here: matching,
@@ -45,16 +43,14 @@ struct message_origin {
 struct message {
 	struct span topic;          /* in the head */
 	struct message_props props; /* in the head */
-	uint32_t publisher; /* subscriber of this worker's fabric that published it; POOL_NONE: none
-			     */
+	uint32_t publisher; /* subscriber of this fabric that published it; POOL_NONE: none */
 	struct message_origin origin;
 	uint32_t refs;
-	uint32_t payload_size;
-	uint32_t payload_have;    /* while it is being built */
-	struct rte_mbuf *payload; /* segments in order; NULL when empty */
-	struct rte_mbuf *last;    /* where the next chunk goes */
-	uint8_t qos;              /* the publisher's */
-	bool retain;              /* publisher's flag, for retain-as-published */
+	uint32_t payload_size, payload_have; /* while it is being built, they differ */
+	struct rte_mbuf *payload;            /* segments in order; NULL when empty */
+	struct rte_mbuf *last;               /* where the next chunk goes */
+	uint8_t qos;                         /* the publisher's */
+	bool retain;                         /* publisher's flag, for retain-as-published */
 	bool large_head;
 	struct messages *store;
 	uint64_t born_us;
@@ -62,8 +58,11 @@ struct message {
 };
 
 struct messages_conf {
-	uint32_t count;               /* messages alive at once */
-	uint32_t large_count;         /* of them with a head above MESSAGE_HEAD_SMALL */
+	uint32_t count;       /* messages alive at once */
+	uint32_t large_count; /* of them with a head above MESSAGE_HEAD_SMALL */
+	/* Heads that only message_share takes, or two workers whose heads are all lent to each
+	 * other would wait forever. 0 for one that is alone. */
+	uint32_t share_reserve, large_share_reserve;
 	struct rte_mempool *segments; /* payload bytes; owned by the caller */
 	uint32_t segments_reserve;    /* keep this many free: message_begin refuses below */
 	struct counters *counters;
@@ -91,11 +90,11 @@ static inline bool message_whole(const struct message *m)
 	return m->payload_have == m->payload_size;
 }
 struct message *message_ref(struct message *m);
-/* To another worker: it gets a pointer to a whole message, which its owner keeps alive until the
- * other is done with it. message_lend, by the owner, takes a reference to the segments for the
- * other; message_share, by the other, once, puts them into a message of its own `store` with the
- * same topic, properties and origin (publisher is POOL_NONE). NULL: no room, counted; the other
- * still has the reference: it asks again, or frees `payload`. */
+/* To another worker, which gets a pointer to a whole message that its owner keeps alive: the owner
+ * takes a reference to the segments for it (lend); it puts them, once, into a message of its own
+ * store (share). NULL: no room, counted; it still has them, and asks again or frees `payload`. */
 void message_lend(struct message *m);
+/* Could it be shared without the reserve? What is lent on to others must not use that. */
+bool message_may_lend_on(const struct messages *store, const struct message *lent);
 MUST_USE struct message *message_share(struct messages *store, const struct message *lent);
 void message_put(struct message **m);

@@ -367,6 +367,83 @@ static void lent_segments_come_back_later(void)
 	finish();
 }
 
+/* Two stores, as of two workers, over one pool: the payload goes back with the last of both. */
+static void another_store_shares_the_payload(void)
+{
+	const struct message_props props = {.correlation = span_str("77"), .expiry_s = 9};
+
+	start(1, 0, 0);
+	const struct messages_conf conf = {.count = 1, .segments = segments, .counters = &counters};
+	struct messages *other = messages_create(&conf);
+	must(other);
+	for (int lender_first = 0; lender_first < 2; lender_first++) {
+		struct message *m = message_begin(store, span_str("a"), &props, 3 * SEGMENT);
+		must(m);
+		CU_ASSERT_TRUE(message_append(m, span_of(bytes, 3 * SEGMENT)));
+		m->qos = 2;
+		m->retain = true;
+		m->publisher = 4;
+		m->origin = (struct message_origin){1, 2, 3, 4};
+		message_lend(m);
+		struct message *shared = message_share(other, m);
+		must(shared);
+		CU_ASSERT_TRUE(span_equal(shared->topic, span_str("a")));
+		CU_ASSERT_TRUE(span_equal(shared->props.correlation, span_str("77")));
+		CU_ASSERT_EQUAL(shared->props.expiry_s, 9);
+		CU_ASSERT_EQUAL(shared->qos, 2);
+		CU_ASSERT_TRUE(shared->retain);
+		CU_ASSERT_EQUAL(shared->publisher, POOL_NONE);
+		CU_ASSERT_EQUAL(memcmp(&shared->origin, &m->origin, sizeof(m->origin)), 0);
+		CU_ASSERT_TRUE(message_whole(shared));
+		/* No room for a second: the reference stays ours. */
+		message_lend(m);
+		CU_ASSERT_PTR_NULL(message_share(other, m));
+		rte_pktmbuf_free(m->payload);
+		message_put(lender_first ? &m : &shared);
+		CU_ASSERT_EQUAL(rte_mempool_avail_count(segments), SEGMENTS - 3);
+		CU_ASSERT_TRUE(holds(lender_first ? shared : m, span_of(bytes, 3 * SEGMENT)));
+		message_put(lender_first ? &shared : &m);
+		CU_ASSERT_EQUAL(rte_mempool_avail_count(segments), SEGMENTS);
+	}
+	messages_destroy(&other);
+	finish();
+}
+
+static void a_reserve_of_heads_is_for_shared_ones(void)
+{
+	const struct messages_conf conf = {.count = 2,
+		.large_count = 1,
+		.share_reserve = 1,
+		.large_share_reserve = 1,
+		.segments = NULL,
+		.counters = &counters};
+
+	start(2, 1, 0);
+	struct messages_conf with = conf;
+	with.segments = segments;
+	struct messages *other = messages_create(&with);
+	must(other);
+	struct message *m = begin(0),
+		       *large = message_begin(store, span_of(bytes, 600), &no_props, 0);
+	must(m);
+	must(large);
+	CU_ASSERT_TRUE(message_may_lend_on(other, m));
+	CU_ASSERT_FALSE(message_may_lend_on(other, large));
+	CU_ASSERT_PTR_NULL(message_begin(other, span_of(bytes, 600), &no_props, 0));
+	struct message *first = message_begin(other, span_str("t"), &no_props, 0);
+	must(first);
+	CU_ASSERT_PTR_NULL(message_begin(other, span_str("t"), &no_props, 0));
+	CU_ASSERT_FALSE(message_may_lend_on(other, m));
+	struct message *shared = message_share(other, large);
+	must(shared);
+	message_put(&shared);
+	message_put(&first);
+	message_put(&m);
+	message_put(&large);
+	messages_destroy(&other);
+	finish();
+}
+
 /* A message given up half-way, as when its publisher vanishes. */
 static void half_a_message_comes_back(void)
 {
@@ -389,6 +466,8 @@ static const struct unit_test tests[] = {
 	{"the_longest_chain_is_exact", the_longest_chain_is_exact},
 	{"the_last_reference_frees", the_last_reference_frees},
 	{"lent_segments_come_back_later", lent_segments_come_back_later},
+	{"another_store_shares_the_payload", another_store_shares_the_payload},
+	{"a_reserve_of_heads_is_for_shared_ones", a_reserve_of_heads_is_for_shared_ones},
 	{"half_a_message_comes_back", half_a_message_comes_back},
 };
 

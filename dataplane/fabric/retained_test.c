@@ -150,14 +150,16 @@ static int by_text(const void *a, const void *b)
 /* The same words, in any order. */
 static bool same_words(const char *a, const char *b)
 {
-	char left[4096], right[4096], *l[64], *r[64];
+	char left[4096], right[4096], *l[64], *r[64], *rest;
 	size_t nl = 0, nr = 0;
 
 	snprintf(left, sizeof(left), "%s", a);
 	snprintf(right, sizeof(right), "%s", b);
-	for (char *w = strtok(left, " "); w != NULL && nl < 64; w = strtok(NULL, " "))
+	for (char *w = strtok_r(left, " ", &rest); w != NULL && nl < 64;
+		w = strtok_r(NULL, " ", &rest))
 		l[nl++] = w;
-	for (char *w = strtok(right, " "); w != NULL && nr < 64; w = strtok(NULL, " "))
+	for (char *w = strtok_r(right, " ", &rest); w != NULL && nr < 64;
+		w = strtok_r(NULL, " ", &rest))
 		r[nr++] = w;
 	if (nl != nr)
 		return false;
@@ -394,14 +396,14 @@ static void random_text(struct rng *rng, char *out, bool filter)
 	size_t at = 0;
 
 	for (uint32_t i = 0; i < count; i++)
-		at += (size_t)sprintf(
-			out + at, "%s%s", i > 0 ? "/" : "", levels[rng_below(rng, filter ? 8 : 6)]);
+		at += (size_t)snprintf(out + at, 24 - at, "%s%s", i > 0 ? "/" : "",
+			levels[rng_below(rng, filter ? 8 : 6)]);
 	if (filter && rng_chance(rng, 500000))
-		strcpy(out + at, "/#");
+		snprintf(out + at, 24 - at, "/#");
 	if (filter && rng_chance(rng, 100000))
-		strcpy(out, "#");
+		snprintf(out, 24, "#");
 	if (out[0] == '\0')
-		strcpy(out, "c");
+		snprintf(out, 24, "c");
 }
 
 static void model_topics(struct rng *rng)
@@ -425,7 +427,7 @@ static void walk_set(struct rng *rng)
 	char payload[200];
 
 	memset(payload, 'x', sizeof(payload));
-	sprintf(payload, "%u ", ++version_now);
+	snprintf(payload, sizeof(payload), "%u ", ++version_now);
 	payload[strlen(payload)] = 'x';
 	const size_t size = 12 + rng_below(rng, sizeof(payload) - 12);
 	CU_ASSERT_EQUAL(

@@ -76,12 +76,6 @@ MUST_USE enum mqtt_event mqtt_finish(struct mqtt_session *s, enum err why);
 mqtt_action mqtt_ask, mqtt_misread_connect, mqtt_welcome, mqtt_renew, mqtt_refuse;
 mqtt_action mqtt_take_disconnect, mqtt_publish_will;
 void mqtt_drop_will(struct mqtt_session *s);
-struct mqtt_goodbye {
-	bool will_void, expiry_changed;
-	uint32_t expiry_s;
-};
-/* To those who keep the session; only the first one of a connection. */
-void mqtt_farewell(struct mqtt_session *s, const struct mqtt_goodbye *g);
 
 /* mqtt_subscribe.c: SUBSCRIBE and UNSUBSCRIBE */
 mqtt_action mqtt_take_subscribe, mqtt_take_unsubscribe, mqtt_take_answer, mqtt_retry_answer;

@@ -5,6 +5,13 @@
 #pragma once
 #include "dataplane/session/mqtt_internal.h"
 
+/* mqtt_connect.c: to those who keep the session; only the first one of a connection */
+struct mqtt_goodbye {
+	bool will_void, expiry_changed;
+	uint32_t expiry_s;
+};
+void mqtt_farewell(struct mqtt_session *s, const struct mqtt_goodbye *g);
+
 /* mqtt_publish.c: PUBLISH from the client */
 mqtt_action mqtt_take_publish, mqtt_take_payload;
 /* A whole message that found no room is published now, waits on, or its time is over. */

@@ -148,6 +148,13 @@ static enum err pump(struct mqtt_session *s, uint64_t now_us)
 	return e;
 }
 
+/* Of what was declined. Entries do not depend on our window. */
+static bool takes_more(const struct mqtt_session *s)
+{
+	return !s->blocked && s->out.waiting.count == 0 &&
+	       (s->durable || outbound_window_open(&s->out));
+}
+
 enum mqtt_event mqtt_flush(struct mqtt_session *s, struct mqtt_cause *c)
 {
 	enum err e = mqtt_inbound_flush(s);
@@ -159,7 +166,7 @@ enum mqtt_event mqtt_flush(struct mqtt_session *s, struct mqtt_cause *c)
 		c->err = e;
 		return MQTT_ON_VIOLATION; /* the client waits for an answer that it cannot get */
 	}
-	if (s->declined && !s->blocked && s->out.waiting.count == 0) {
+	if (s->declined && takes_more(s)) {
 		s->declined = false;
 		s->ops->room(s->owner);
 	}

@@ -276,8 +276,6 @@ enum mqtt_event mqtt_take_publish(struct mqtt_session *s, struct mqtt_cause *c)
 		c->parked = true;
 		return MQTT_ON_NOTHING;
 	}
-	if (s->window_full)
-		s->heard_us = c->now_us; /* the silence was ours */
 	s->window_full = false;
 	return take(s, c, &p, a);
 }

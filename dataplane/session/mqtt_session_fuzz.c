@@ -235,7 +235,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 						       .queued_max = 3,
 						       .inflight_max = 3,
 						       .counters = &world.counters},
-		.inbound_max = 20,
+		.inbound_max = 12,
 		.alias_chunks_max = 6,
 		.filter_blocks_max = 1};
 	struct reader r = reader_of(span_of(data, size));
@@ -243,6 +243,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fake_open(&world);
 	world.conf.limits = (struct mqtt_limits){.packet_size_max = 2048, .control_size_max = 1536};
 	world.conf.receive_max = 4;
+	world.conf.park_timeout_us = 5000;
 	fake_resize(&world, &pools);
 	unread_size = 0;
 	while (reader_left(&r) > 0) {

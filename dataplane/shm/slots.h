@@ -128,7 +128,7 @@ struct shm_hello {
 struct shm_position {
 	struct shm_connection connection;
 	uint64_t session;
-	uint64_t delivered; /* highest queue entry that came here; 0: none */
+	uint64_t delivered; /* highest queue entry that came here and was not declined; 0: none */
 	uint16_t receive_max;
 	uint8_t durable;
 	uint8_t reserved[5];
@@ -215,7 +215,7 @@ enum shm_deliver_flags {
 struct shm_deliver {
 	struct shm_connection connection;
 	uint64_t entry;
-	struct shm_text text;   /* identifiers, u32 each, then the parcel; RELEASE: none */
+	struct shm_text text;   /* identifiers, u32 each, network order; a parcel. RELEASE: none */
 	uint32_t text_size;     /* of all parts and this text */
 	uint32_t expiry_left_s; /* 0: does not expire */
 	uint8_t qos, flags;     /* enum shm_deliver_flags */
@@ -230,7 +230,7 @@ struct shm_declined {
 };
 
 struct shm_publish {
-	uint64_t session; /* whose will it is: goes into the STORE */
+	uint64_t session; /* id of the will: goes into the STORE, or DECLINED */
 	struct shm_text text;
 	uint32_t text_size;
 	uint8_t qos, retain;

@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-bool queue_init(struct queue *q, uint32_t max)
+bool queue_create(struct queue *q, uint32_t max)
 {
 	*q = (struct queue){.at = calloc(max > 0 ? max : 1, sizeof(*q->at)), .max = max};
 	return q->at != NULL;
@@ -56,7 +56,8 @@ static bool create_tables(struct worker *w)
 		return false;
 	for (uint32_t i = 0; i < c->connections_max; i++)
 		r->ways[i] = (struct way){.generation = UINT32_MAX, .snapshots = POOL_NONE};
-	return queue_init(&r->pokes, c->connections_max) && queue_init(&r->ends, c->filters_max);
+	return queue_create(&r->pokes, c->connections_max) &&
+	       queue_create(&r->ends, c->filters_max);
 }
 
 bool route_create(struct worker *w)
@@ -297,6 +298,7 @@ static void note_after(struct worker *w, const struct message *m, const struct j
 	if (!m->retain)
 		return;
 	r->retained_after += (uint32_t)by;
+	*(by > 0 ? &r->after_begun : &r->after_done) += 1;
 	r->after_by_topic[route_bucket(m->topic)] += (uint32_t)by;
 }
 

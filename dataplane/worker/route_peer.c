@@ -19,7 +19,7 @@ size_t route_peers_bytes(const struct shm_config *c)
 	if (c->workers < 2)
 		return 0;
 	const size_t n = lenders(c->workers);
-	const size_t slots = ROUTE_OWED_MAX + ROUTE_LOANS_MAX + ROUTE_FORWARDS_MAX;
+	const size_t slots = ROUTE_OWED_MAX + ROUTE_IN_MAX + ROUTE_FORWARDS_MAX;
 	return n * slots * sizeof(struct peer_slot) +
 	       pool_bytes((uint32_t)n * ROUTE_LOANS_MAX, sizeof(struct loan)) +
 	       pool_bytes((uint32_t)n * ROUTE_FORWARDS_MAX, sizeof(struct routing)) +
@@ -56,7 +56,7 @@ bool route_peers_create(struct worker *w)
 	for (uint32_t i = 0; i < r->workers; i++)
 		if (i != r->self &&
 			(!slots_create(&r->peers[i].out, ROUTE_OWED_MAX) ||
-				!slots_create(&r->peers[i].in, ROUTE_LOANS_MAX) ||
+				!slots_create(&r->peers[i].in, ROUTE_IN_MAX) ||
 				!slots_create(&r->peers[i].forwards, ROUTE_FORWARDS_MAX)))
 			return false;
 	return pool_create(&r->loans, &r->pools[0], n * ROUTE_LOANS_MAX, sizeof(struct loan)) &&
@@ -311,7 +311,7 @@ static bool on_forward(struct worker *w, const struct peer_slot *slot)
 {
 	struct route *r = w->route;
 	const bool full = !retained_room(r->retained, slot->p);
-	struct message *m = full ? NULL : message_share(w->messages, slot->p);
+	struct message *m = NULL;
 	const uint32_t index = pool_get(&r->routings);
 	bool matched;
 
@@ -319,6 +319,8 @@ static bool on_forward(struct worker *w, const struct peer_slot *slot)
 	struct routing *g = pool_at(&r->routings, index);
 	*g = (struct routing){.from = slot->from, .token = slot->b, .waiting = 1};
 	enum published p = PUBLISHED_NO_ROOM;
+	if (!full && message_may_lend_on(w->messages, slot->p))
+		m = message_share(w->messages, slot->p);
 	if (m != NULL) {
 		const struct job job = job_of(slot, m, index);
 		route_set_publisher(w, m);
@@ -368,6 +370,9 @@ static bool take(struct worker *w, const struct peer_slot *slot)
 	} else if (slot->kind == PEER_SNAPSHOT) {
 		route_serve(w, slot->from, slot, slot->p);
 		return true; /* released by it */
+	} else if (slot->kind == PEER_SNAPSHOT_END) {
+		route_on_snapshot_end(w, slot->a, slot->b != 0);
+		return true;
 	} else if (!on_message(w, slot)) {
 		return false;
 	}
@@ -384,6 +389,7 @@ void route_on_peer(struct worker *w, const struct peer_slot *slot)
 	case PEER_INTEREST:
 	case PEER_SNAPSHOT:
 	case PEER_VALUE:
+	case PEER_SNAPSHOT_END: /* behind its values */
 		if (peer->in.count > 0 || !take(w, slot))
 			append(&peer->in, slot);
 		return;
@@ -405,9 +411,6 @@ void route_on_peer(struct worker *w, const struct peer_slot *slot)
 		return;
 	case PEER_FORWARDED:
 		on_forwarded(w, slot);
-		return;
-	case PEER_SNAPSHOT_END:
-		route_on_snapshot_end(w, slot->a, slot->b != 0);
 		return;
 	default:
 		ASSERT(false);

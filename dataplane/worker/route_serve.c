@@ -2,9 +2,11 @@
  *
  * Values go the way of live messages: the same ring, or straight to a
  * connection here. For a queue each is a STORE. A value that waits for its own
- * STORE is not in memory yet, though its queue entry may be: a durable snapshot
- * stops at such a topic, and holds up new values of it, until that is settled;
- * so a queue never gets an old value behind a new one. */
+ * STORE is not in memory yet. So a durable snapshot begins when those are
+ * settled that were on their way before, as they may not name its queue; and as
+ * those that come later do, it stops at such a topic, and holds up new values
+ * of it, until they are settled: a queue never gets an old value behind a new
+ * one. */
 #include "dataplane/worker/route_internal.h"
 
 #include "dataplane/base/assert.h"
@@ -53,6 +55,7 @@ static void open_serving(
 	v->identifier = slot->identifier;
 	v->session = slot->session;
 	v->bucket = POOL_NONE;
+	v->after = w->route->after_begun;
 }
 
 /* A request of a home. The filter of BEGIN stays lent until CLOSE. */
@@ -142,6 +145,10 @@ static bool serve(struct worker *w, uint32_t index, uint32_t *looks, uint32_t *v
 	const uint32_t home = index / r->actives_max, active = index % r->actives_max;
 	bool moved = false;
 
+	if (v->session != 0 && r->after_done < v->after) {
+		serve_on(w, index);
+		return false;
+	}
 	while (v->credit > 0 && *values > 0) {
 		struct message *m;
 		const enum retained_step step =

@@ -45,9 +45,9 @@ bool route_snapshots_create(struct worker *w)
 	cells_init(&r->texts, r->texts_memory, TEXT_CELLS);
 	for (uint32_t i = 0; i < r->actives_max; i++)
 		r->actives[i] = POOL_NONE;
-	return queue_init(&r->waiting, ROUTE_SNAPSHOTS_MAX) &&
-	       queue_init(&r->driven, ROUTE_SNAPSHOTS_MAX) &&
-	       queue_init(&r->served, r->workers * r->actives_max);
+	return queue_create(&r->waiting, ROUTE_SNAPSHOTS_MAX) &&
+	       queue_create(&r->driven, ROUTE_SNAPSHOTS_MAX) &&
+	       queue_create(&r->served, r->workers * r->actives_max);
 }
 
 static struct snapshot *snapshot_at(const struct worker *w, uint32_t index)

@@ -67,7 +67,9 @@ static const struct soft_kind *kind_of(const char *name)
 
 static enum err conf_check(const struct soft_conf *c, char *why, size_t why_size)
 {
-	if (kind_of(c->kind) == NULL) {
+	const struct soft_kind *kind = kind_of(c->kind);
+
+	if (kind == NULL) {
 		snprintf(why, why_size, "NIC \"%s\" is not known: use tap or af_packet", c->kind);
 		return ERR_NIC_CONFIG;
 	}
@@ -77,9 +79,9 @@ static enum err conf_check(const struct soft_conf *c, char *why, size_t why_size
 			c->interface, SOFT_INTERFACE_MAX);
 		return ERR_NIC_CONFIG;
 	}
-	if (c->queues == 0 || c->queues > SOFT_QUEUES_MAX) {
-		snprintf(why, why_size, "%u workers on one software NIC: use 1 to %d", c->queues,
-			SOFT_QUEUES_MAX);
+	if (c->queues == 0 || c->queues > kind->queues_max) {
+		snprintf(why, why_size, "%u workers on one NIC of kind %s: use 1 to %u", c->queues,
+			c->kind, kind->queues_max);
 		return ERR_NIC_CONFIG;
 	}
 	for (uint16_t q = 0; q < c->queues; q++) {

@@ -1,10 +1,10 @@
 /* soft.h - software NICs through DPDK's virtual devices: tap and af_packet.
  *
- * Needs EAL to be up. The box has a MAC of its own, different from the kernel
- * device's: net_tap gives its kernel end the port's MAC, and two owners of one MAC confuse both.
- * Known traps handled here: chained and shared mbufs where the PMD writes or
- * cannot chain, af_packet's blocking send, runts, frames above 2 KiB. Partial
- * checksums from a veth peer must be switched off at the peer (ethtool -K tx off).
+ * Needs EAL to be up. tap has at most 4 queues. The box has a MAC of its own, different from the
+ * kernel device's: net_tap gives its kernel end the port's MAC, and two owners of one MAC confuse
+ * both. Known traps handled here: chained and shared mbufs where the PMD writes or cannot chain,
+ * af_packet's blocking send, runts, frames above 2 KiB. Partial checksums from a veth peer must be
+ * switched off at the peer (ethtool -K tx off).
  *
  * tap: an existing persistent device (`ip tuntap add dev NAME mode tap multi_queue`) is attached to
  * and stays, with its addresses, when the box ends or is killed; else one is made, and dies with

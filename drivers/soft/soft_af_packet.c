@@ -137,6 +137,7 @@ static uint64_t packet_dropped(struct soft *s, uint16_t queue)
 const struct soft_kind soft_af_packet = {
 	.name = "af_packet",
 	.vdev = "net_af_packet",
+	.queues_max = SOFT_QUEUES_MAX,
 	.rx_bytes_max = RX_CUT_BYTES - 1,
 	.rx_descriptors = 1, /* its rings are sized by its arguments */
 	.prepare = packet_prepare,

@@ -27,8 +27,9 @@ struct soft_queue {
 
 /* What a kind adds to a plain ethdev port. */
 struct soft_kind {
-	const char *name;        /* "tap" */
-	const char *vdev;        /* "net_tap" */
+	const char *name; /* "tap" */
+	const char *vdev; /* "net_tap" */
+	uint16_t queues_max;
 	uint32_t rx_bytes_max;   /* a longer frame may have been cut by the PMD */
 	uint16_t rx_descriptors; /* asked of the PMD */
 	/* Looks at the interface; writes the arguments of the virtual device, and s->mtu. */

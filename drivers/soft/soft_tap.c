@@ -3,7 +3,9 @@
  * Found by trying 22.11: it opens the device with IFF_MULTI_QUEUE, so a
  * persistent one must have that flag too; it gives the kernel end the MAC and
  * the MTU of the port; at close it takes the interface down; a killed process
- * leaves a persistent one up, with its addresses, without carrier.
+ * leaves a persistent one up, with its addresses, without carrier; at start it puts two descriptors
+ * of each queue into a message that has room for eight, on the stack, and does not count: four
+ * queues are all that it survives.
  *
  * It arms SIGIO-style signals, one real-time signal a frame, so that an empty
  * poll costs no system call. We are woken by poll() instead, and the signals
@@ -16,6 +18,7 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <rte_eal.h>
 #include <rte_ethdev.h>
 #include <rte_log.h>
 #include <signal.h>
@@ -129,6 +132,7 @@ static void tap_detach(struct soft *s)
 const struct soft_kind soft_tap = {
 	.name = "tap",
 	.vdev = "net_tap",
+	.queues_max = RTE_MP_MAX_FD_NUM / 2,
 	.rx_bytes_max = SOFT_ROOM_BYTES,
 	.rx_descriptors = 1, /* segments of one frame, which fits one buffer */
 	.prepare = tap_prepare,

@@ -48,6 +48,7 @@ static void refuses_with_a_reason(void)
 		{"af_packet", "..", 1, "\"..\""},
 		{"tap", "sbx0", 0, "0 workers"},
 		{"af_packet", "sbx0", 17, "17 workers"},
+		{"tap", "sbx0", 5, "use 1 to 4"},
 		{"af_packet", "sb-missing", 1, "sb-missing cannot be used"},
 	};
 

@@ -2,19 +2,11 @@
 #include "storage/memory/memory.h"
 
 #include "dataplane/base/assert.h"
+#include "storage/copy.h"
 #include "storage/memory/tree.h"
 #include "storage/pending.h"
 
 #include <stdlib.h>
-
-/* A batch between submit and its sync, in one piece of memory: its operations, then their bytes. */
-struct record {
-	struct record *next;
-	enum storage_sync sync;
-	uint64_t submitted_us;
-	size_t count;
-	struct storage_op ops[];
-};
 
 struct fault {
 	uint64_t left; /* until it strikes; 0: never */
@@ -24,7 +16,7 @@ struct fault {
 struct memory_disk {
 	struct memory_disk_conf conf;
 	struct tree durable;
-	struct record *oldest, **end; /* written and not durable, in order */
+	struct batch_list written; /* and not durable */
 	struct fault fault[2];
 	bool stalled, open;
 	uint64_t syncs;
@@ -62,25 +54,15 @@ struct memory_disk *memory_disk_create(const struct memory_disk_conf *conf)
 	if (d == NULL)
 		return NULL;
 	d->conf = *conf;
-	d->end = &d->oldest;
+	batch_list_init(&d->written);
 	tree_init(&d->durable);
 	return d;
 }
 
-static void take_oldest(struct memory_disk *d)
-{
-	struct record *r = d->oldest;
-
-	d->oldest = r->next;
-	if (d->oldest == NULL)
-		d->end = &d->oldest;
-	free(r);
-}
-
 static void lose_all(struct memory_disk *d)
 {
-	while (d->oldest != NULL)
-		take_oldest(d);
+	while (d->written.oldest != NULL)
+		batch_list_drop(&d->written);
 }
 
 void memory_disk_destroy(struct memory_disk **d)
@@ -147,9 +129,9 @@ static void apply(struct tree *t, const struct storage_op *ops, size_t count)
 static void persist(struct memory_disk *d, uint64_t count)
 {
 	while (count-- > 0) {
-		ASSERT(d->oldest != NULL);
-		apply(&d->durable, d->oldest->ops, d->oldest->count);
-		take_oldest(d);
+		ASSERT(d->written.oldest != NULL);
+		apply(&d->durable, d->written.oldest->ops, d->written.oldest->count);
+		batch_list_drop(&d->written);
 	}
 }
 
@@ -157,37 +139,9 @@ static uint64_t unsynced_count(const struct memory_disk *d)
 {
 	uint64_t count = 0;
 
-	for (const struct record *r = d->oldest; r != NULL; r = r->next)
+	for (const struct batch_copy *r = d->written.oldest; r != NULL; r = r->next)
 		count++;
 	return count;
-}
-
-static struct span keep_bytes(uint8_t **to, struct span from)
-{
-	const struct span kept = {*to, from.size};
-
-	if (from.size > 0)
-		memcpy(*to, from.at, from.size);
-	*to += from.size;
-	return kept;
-}
-
-static struct record *record_create(const struct storage_batch *b)
-{
-	size_t bytes = 0;
-
-	for (size_t i = 0; i < b->count; i++)
-		bytes += b->ops[i].key.size + b->ops[i].value.size;
-	struct record *r = (struct record *)malloc(
-		sizeof(struct record) + b->count * sizeof(b->ops[0]) + bytes);
-	if (r == NULL)
-		return NULL;
-	*r = (struct record){.sync = b->sync, .count = b->count};
-	uint8_t *to = (uint8_t *)&r->ops[b->count];
-	for (size_t i = 0; i < b->count; i++)
-		r->ops[i] = (struct storage_op){b->ops[i].kind, keep_bytes(&to, b->ops[i].key),
-			keep_bytes(&to, b->ops[i].value)};
-	return r;
 }
 
 /* Syncs */
@@ -199,7 +153,7 @@ static bool dead(const struct memory_store *m)
 
 static uint64_t journal_due_us(const struct memory_store *m)
 {
-	const struct record *r = m->disk->oldest;
+	const struct batch_copy *r = m->disk->written.oldest;
 
 	while (r != NULL && r->sync != STORAGE_JOURNAL)
 		r = r->next;
@@ -290,15 +244,14 @@ static enum err memory_submit(struct storage *s, const struct storage_batch *b)
 
 	if (refuse(m, b) != ERR_NONE)
 		return m->reach.err;
-	struct record *r = record_create(b);
+	struct batch_copy *r = batch_copy_create(b);
 	if (r == NULL || !pending_push(&m->pending, b->token, b->sync)) {
 		free(r);
 		m->reach.err = ERR_STORAGE_FULL;
 		return m->reach.err;
 	}
 	r->submitted_us = m->now_us;
-	*m->disk->end = r;
-	m->disk->end = &r->next;
+	batch_list_add(&m->disk->written, r);
 	apply(&m->applied, r->ops, r->count);
 	m->reach.written = m->pending.tail;
 	if (b->sync == STORAGE_SYNCED)
@@ -397,9 +350,9 @@ void storage_memory_kill(struct storage **s)
 {
 	struct memory_disk *d = store_of(*s)->disk;
 
-	while (d->oldest != NULL) {
-		if (d->oldest->sync == STORAGE_MEMORY)
-			take_oldest(d);
+	while (d->written.oldest != NULL) {
+		if (d->written.oldest->sync == STORAGE_MEMORY)
+			batch_list_drop(&d->written);
 		else
 			persist(d, 1);
 	}

@@ -2,28 +2,33 @@
 #include "storage/rocks/rocks_internal.h"
 
 #include "dataplane/base/assert.h"
+#include "storage/rocks/journal.h"
 
-#include <stdlib.h>
 #include <unistd.h>
+
+/* What an operation costs in memory beside its bytes: about. */
+enum { ENTRY_BYTES = 100 };
 
 static struct rocks_store *store_of(struct storage *s)
 {
 	return (struct rocks_store *)s;
 }
 
-static const char *chars(struct span s)
-{
-	return s.size == 0 ? "" : (const char *)s.at;
-}
-
 /* With the lock held */
+
+void rocks_wake(struct rocks_store *r)
+{
+	if (r->idle)
+		pthread_cond_signal(&r->work);
+	r->idle = false;
+}
 
 void rocks_die(struct rocks_store *r, enum err err)
 {
 	if (r->reach.err == ERR_NONE)
 		r->reach.err = err;
 	pthread_cond_broadcast(&r->caught_up);
-	pthread_cond_signal(&r->work);
+	rocks_wake(r);
 }
 
 void rocks_announce(struct rocks_store *r)
@@ -37,48 +42,54 @@ void rocks_announce(struct rocks_store *r)
 	ASSERT(r->signalled);
 }
 
+size_t rocks_seal(const struct rocks_store *r, rocksdb_writebatch_t *batch)
+{
+	uint8_t claim[JOURNAL_CLAIM];
+	size_t bytes;
+
+	journal_claim(claim, r->journal_synced);
+	rocksdb_writebatch_put_log_data(batch, (const char *)claim, sizeof(claim));
+	rocksdb_writebatch_data(batch, &bytes);
+	return bytes + (size_t)rocksdb_writebatch_count(batch) * ENTRY_BYTES;
+}
+
 void rocks_wrote(struct rocks_store *r, enum storage_sync sync, size_t bytes)
 {
 	r->reach.written++;
 	r->journal_bytes += bytes;
+	r->journal_batches++;
 	if (sync == STORAGE_JOURNAL && r->journal_due_us == UINT64_MAX)
 		r->journal_due_us = rocks_now_us() + r->conf.sync_interval_us;
 }
 
 /* submit */
 
-static void fill(rocksdb_writebatch_t *batch, const struct storage_op *op)
+void rocks_fill(rocksdb_writebatch_t *to, const struct storage_op *op)
 {
-	switch (op->kind) {
-	case STORAGE_PUT:
-		rocksdb_writebatch_put(
-			batch, chars(op->key), op->key.size, chars(op->value), op->value.size);
-		return;
-	case STORAGE_DELETE:
-		rocksdb_writebatch_delete(batch, chars(op->key), op->key.size);
-		return;
-	case STORAGE_DELETE_RANGE:
-		/* RocksDB refuses to say what an inverted range deletes. */
-		if (span_compare(op->key, op->value) < 0)
-			rocksdb_writebatch_delete_range(batch, chars(op->key), op->key.size,
-				chars(op->value), op->value.size);
-		return;
-	}
-	ASSERT(false);
+	ASSERT(op->kind != STORAGE_DELETE_RANGE);
+	if (op->kind == STORAGE_PUT)
+		rocksdb_writebatch_put(to, rocks_chars(op->key), op->key.size,
+			rocks_chars(op->value), op->value.size);
+	else
+		rocksdb_writebatch_delete(to, rocks_chars(op->key), op->key.size);
 }
 
-/* Takes r->batch for the syncer to write. */
-static enum err put_late(struct rocks_store *r, enum storage_sync sync)
+static bool has_range(const struct storage_batch *b)
 {
-	struct late_batch *late = (struct late_batch *)malloc(sizeof(*late));
+	for (size_t i = 0; i < b->count; i++)
+		if (b->ops[i].kind == STORAGE_DELETE_RANGE)
+			return true;
+	return false;
+}
 
-	if (late == NULL)
+static enum err put_late(struct rocks_store *r, const struct storage_batch *b)
+{
+	struct batch_copy *copy = batch_copy_create(b);
+
+	if (copy == NULL)
 		return ERR_STORAGE_FULL;
-	*late = (struct late_batch){.batch = r->batch, .sync = sync};
-	*r->late_end = late;
-	r->late_end = &late->next;
-	r->batch = rocksdb_writebatch_create();
-	pthread_cond_signal(&r->work);
+	batch_list_add(&r->late, copy);
+	rocks_wake(r);
 	return ERR_NONE;
 }
 
@@ -88,22 +99,24 @@ static bool would_wait(const char *text)
 	return text != NULL && strstr(text, "Write stall") != NULL;
 }
 
-static enum err write_batch(struct rocks_store *r, enum storage_sync sync)
+static enum err write_batch(struct rocks_store *r, const struct storage_batch *b)
 {
 	char *text = NULL;
-	size_t bytes;
 
-	if (r->holding || r->late != NULL)
-		return put_late(r, sync);
-	rocksdb_writebatch_data(r->batch, &bytes);
+	if (r->holding || r->late.oldest != NULL || has_range(b))
+		return put_late(r, b);
+	rocksdb_writebatch_clear(r->batch);
+	for (size_t i = 0; i < b->count; i++)
+		rocks_fill(r->batch, &b->ops[i]);
+	const size_t bytes = rocks_seal(r, r->batch);
 	rocksdb_write(r->db, r->write_now, r->batch, &text);
 	if (would_wait(text)) {
-		free(text);
-		return put_late(r, sync);
+		rocksdb_free(text);
+		return put_late(r, b);
 	}
 	const enum err err = rocks_judge(text);
 	if (err == ERR_NONE)
-		rocks_wrote(r, sync, bytes);
+		rocks_wrote(r, b->sync, bytes);
 	return err;
 }
 
@@ -115,15 +128,16 @@ static enum err submit_locked(struct rocks_store *r, const struct storage_batch 
 		rocks_die(r, ERR_STORAGE_FULL);
 		return r->reach.err;
 	}
-	const enum err err = write_batch(r, b->sync);
+	const bool timing = r->journal_due_us != UINT64_MAX;
+	const enum err err = write_batch(r, b);
 	if (err != ERR_NONE) {
 		r->pending.tail--; /* it was refused: no completion */
 		rocks_die(r, err);
 	}
 	if (b->sync == STORAGE_SYNCED)
 		r->sync_wanted = r->pending.tail;
-	if (b->sync != STORAGE_MEMORY)
-		pthread_cond_signal(&r->work);
+	if (b->sync == STORAGE_SYNCED || (b->sync == STORAGE_JOURNAL && !timing))
+		rocks_wake(r);
 	rocks_announce(r);
 	return err;
 }
@@ -132,9 +146,6 @@ static enum err rocks_submit(struct storage *s, const struct storage_batch *b)
 {
 	struct rocks_store *r = store_of(s);
 
-	rocksdb_writebatch_clear(r->batch);
-	for (size_t i = 0; i < b->count; i++)
-		fill(r->batch, &b->ops[i]);
 	pthread_mutex_lock(&r->lock);
 	const enum err err = submit_locked(r, b);
 	pthread_mutex_unlock(&r->lock);
@@ -147,7 +158,7 @@ static enum err rocks_submit(struct storage *s, const struct storage_batch *b)
 static enum err await_written(struct rocks_store *r)
 {
 	pthread_mutex_lock(&r->lock);
-	while (r->reach.err == ERR_NONE && r->late != NULL)
+	while (r->reach.err == ERR_NONE && r->late.oldest != NULL)
 		pthread_cond_wait(&r->caught_up, &r->lock);
 	const enum err err = r->reach.err;
 	pthread_mutex_unlock(&r->lock);
@@ -172,7 +183,7 @@ static enum storage_found rocks_get(
 	if (await_written(r) != ERR_NONE)
 		return STORAGE_FAILED;
 	rocksdb_pinnableslice_t *value =
-		rocksdb_get_pinned(r->db, r->read, chars(key), key.size, &text);
+		rocksdb_get_pinned(r->db, r->read, rocks_chars(key), key.size, &text);
 	if (text != NULL) {
 		(void)die(r, rocks_judge(text));
 		return STORAGE_FAILED;
@@ -191,7 +202,7 @@ static void scan_all(rocksdb_iterator_t *i, struct span from,
 {
 	bool more = true;
 
-	for (rocksdb_iter_seek(i, chars(from), from.size); more && rocksdb_iter_valid(i);
+	for (rocksdb_iter_seek(i, rocks_chars(from), from.size); more && rocksdb_iter_valid(i);
 		rocksdb_iter_next(i)) {
 		struct span key, value;
 
@@ -211,7 +222,7 @@ static enum err rocks_scan(struct storage *s, struct span from, struct span to,
 	if (err != ERR_NONE || span_compare(from, to) >= 0)
 		return err;
 	rocksdb_readoptions_t *options = rocksdb_readoptions_create();
-	rocksdb_readoptions_set_iterate_upper_bound(options, chars(to), to.size);
+	rocksdb_readoptions_set_iterate_upper_bound(options, rocks_chars(to), to.size);
 	rocksdb_iterator_t *i = rocksdb_create_iterator(r->db, options);
 	scan_all(i, from, seen, owner);
 	rocksdb_iter_get_error(i, &text);
@@ -271,7 +282,7 @@ static void rocks_close(struct storage **s)
 
 	pthread_mutex_lock(&r->lock);
 	r->stop = true;
-	pthread_cond_signal(&r->work);
+	rocks_wake(r);
 	pthread_mutex_unlock(&r->lock);
 	pthread_join(r->syncer, NULL);
 	rocks_free(r);

@@ -8,7 +8,8 @@
  * in the middle of a batch lost its power: it opens without that batch. Any other damage is refused
  * with ERR_STORAGE_CORRUPT, at open or at the read that meets it; nothing is repaired.
  *
- * After an error: close, then _exit. Not here: what keys mean, backups. */
+ * After an error: close, then _exit: never exit(), and never open it again in this process, since
+ * close leaves RocksDB as it is then. Not here: what keys mean, backups. */
 #pragma once
 #include "storage/storage.h"
 

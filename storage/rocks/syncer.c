@@ -5,7 +5,6 @@
  * and leave the beginning of the next, and what survives would not be a prefix. */
 #include "storage/rocks/rocks_internal.h"
 
-#include <stdlib.h>
 #include <time.h>
 
 enum { SECOND_US = 1000000, LATE_MAX = 1024 };
@@ -44,6 +43,7 @@ static enum err sync_journal(struct rocks_store *r)
 static void sync_written(struct rocks_store *r)
 {
 	const uint64_t covers = r->reach.written, began_us = rocks_now_us();
+	const uint64_t batches = r->journal_batches;
 
 	r->journal_due_us = UINT64_MAX;
 	pthread_mutex_unlock(&r->lock);
@@ -55,6 +55,7 @@ static void sync_written(struct rocks_store *r)
 		return;
 	}
 	r->reach.synced = covers;
+	r->journal_synced = r->conf.no_sync ? 0 : batches;
 	r->facts.syncs++;
 	r->facts.sync_us_last = took_us;
 	if (took_us > r->facts.sync_us_max)
@@ -100,42 +101,42 @@ static void turn(struct rocks_store *r)
 		const enum err err = flush_memory(r);
 		pthread_mutex_lock(&r->lock);
 		r->journal_bytes = 0;
+		r->journal_batches = 0;
+		r->journal_synced = 0;
 		if (err != ERR_NONE)
 			rocks_die(r, err);
 	}
 	r->holding = false;
 }
 
-static void drop_late(struct rocks_store *r)
+static enum err write_copy(struct rocks_store *r, rocksdb_writebatch_t *batch)
 {
-	struct late_batch *late = r->late;
+	char *text = NULL;
 
-	r->late = late->next;
-	if (r->late == NULL) {
-		r->late_end = &r->late;
-		pthread_cond_broadcast(&r->caught_up);
-	}
-	rocksdb_writebatch_destroy(late->batch);
-	free(late);
+	rocksdb_write(r->db, r->write_late, batch, &text);
+	return rocks_judge(text);
 }
 
 /* The owner adds to the end of `late` meanwhile, and writes nothing itself. */
 static void write_late(struct rocks_store *r)
 {
-	struct late_batch *late = r->late;
-	char *text = NULL;
-	size_t bytes;
+	const struct batch_copy *c = r->late.oldest;
+	rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
 
-	rocksdb_writebatch_data(late->batch, &bytes);
 	pthread_mutex_unlock(&r->lock);
-	rocksdb_write(r->db, r->write_late, late->batch, &text);
-	const enum err err = rocks_judge(text);
+	enum err err = rocks_fill_late(r, batch, c);
+	const size_t bytes = rocks_seal(r, batch);
+	if (err == ERR_NONE)
+		err = write_copy(r, batch);
 	pthread_mutex_lock(&r->lock);
+	rocksdb_writebatch_destroy(batch);
 	if (err != ERR_NONE)
 		rocks_die(r, err);
 	else
-		rocks_wrote(r, late->sync, bytes);
-	drop_late(r);
+		rocks_wrote(r, c->sync, bytes);
+	batch_list_drop(&r->late);
+	if (r->late.oldest == NULL)
+		pthread_cond_broadcast(&r->caught_up);
 }
 
 /* False: nothing to do now. Those who wait for a sync get theirs however much comes late. */
@@ -143,7 +144,7 @@ static bool step(struct rocks_store *r)
 {
 	uint32_t steps = 0;
 
-	while (r->late != NULL && !dead(r) && steps++ < LATE_MAX)
+	while (r->late.oldest != NULL && !dead(r) && steps++ < LATE_MAX)
 		write_late(r);
 	if (dead(r))
 		return false;
@@ -161,6 +162,7 @@ static void wait_for_work(struct rocks_store *r)
 {
 	const uint64_t due_us = r->journal_due_us;
 
+	r->idle = true;
 	if (due_us == UINT64_MAX || dead(r)) {
 		pthread_cond_wait(&r->work, &r->lock);
 		return;
@@ -168,6 +170,7 @@ static void wait_for_work(struct rocks_store *r)
 	const struct timespec until = {
 		(time_t)(due_us / SECOND_US), (long)(due_us % SECOND_US * 1000)};
 	pthread_cond_timedwait(&r->work, &r->lock, &until);
+	r->idle = false;
 }
 
 void *rocks_syncer(void *store)
@@ -183,8 +186,8 @@ void *rocks_syncer(void *store)
 			break;
 		wait_for_work(r);
 	}
-	while (r->late != NULL)
-		drop_late(r);
+	while (r->late.oldest != NULL)
+		batch_list_drop(&r->late);
 	pthread_mutex_unlock(&r->lock);
 	return NULL;
 }

@@ -224,11 +224,11 @@ void schema_encode_reference(struct writer *w, struct span key, const struct sch
 	ASSERT(r->body <= SCHEMA_BODY_ID_MAX);
 	ASSERT(r->qos == 1 || r->qos == QOS_MAX);
 	ASSERT(r->identifier_count <= SCHEMA_IDENTIFIERS_MAX);
-	write_u8(w, (uint8_t)((r->qos == QOS_MAX ? REFERENCE_QOS2 : 0) |
-			      (r->retain ? REFERENCE_RETAIN : 0) |
-			      (r->received ? REFERENCE_RECEIVED : 0) |
-			      (r->sole ? REFERENCE_SOLE : 0) |
-			      r->identifier_count << REFERENCE_COUNT_SHIFT));
+	write_u8(w,
+		(uint8_t)((r->qos == QOS_MAX ? REFERENCE_QOS2 : 0) |
+			  (r->retain ? REFERENCE_RETAIN : 0) |
+			  (r->received ? REFERENCE_RECEIVED : 0) | (r->sole ? REFERENCE_SOLE : 0) |
+			  r->identifier_count << REFERENCE_COUNT_SHIFT));
 	write_u8(w, r->size_class);
 	write_u16(w, (uint16_t)(r->body >> 32));
 	write_u32(w, (uint32_t)r->body);

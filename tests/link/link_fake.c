@@ -74,6 +74,8 @@ bool link_fake_work(
 
 static void add_text(struct link_fake *f, struct shm_text text)
 {
+	if (text.size == 0)
+		return;
 	if (f->text_size + text.size > f->text_room) {
 		f->text_room = 2 * (f->text_size + text.size);
 		f->text = realloc(f->text, f->text_room);
@@ -109,6 +111,11 @@ struct link_event link_fake_next(struct link_fake *f)
 		f->whole = false;
 	}
 	while (shm_rx_pop(&f->events, &e.slot) == SHM_POPPED) {
+		if (e.slot.sender != f->sender) {
+			f->text_size = 0;
+			f->parts = 0;
+			f->sender = e.slot.sender;
+		}
 		add_text(f, text_of(&e.slot));
 		shm_rx_done(&f->events);
 		if (e.slot.type != SHM_EVENT_PART) {

@@ -11,9 +11,10 @@ struct link_fake {
 	uint64_t sequence; /* of the last work */
 	uint8_t *text;     /* of the event that comes, as far as it has come */
 	size_t text_size, text_room;
-	uint32_t parts; /* of that */
-	bool whole;     /* it was handed out: the next one begins */
-	size_t sent;    /* of the STORE under way, in parts */
+	uint32_t parts;  /* of that */
+	uint32_t sender; /* whose: another one's begin anew */
+	bool whole;      /* it was handed out: the next one begins */
+	size_t sent;     /* of the STORE under way, in parts */
 };
 
 /* An event and its whole text, which is valid until the next call. */
