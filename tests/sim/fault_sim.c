@@ -168,6 +168,7 @@ static bool kill_there(struct sum *sum, const struct world_point *at, enum world
 {
 	for (uint32_t i = 0; i < AMBUSH_TRIES; i++) {
 		const struct scene_conf conf = {.seed = KILL_SEED + i,
+			.loud = getenv("LOUD") != NULL,
 			.faults = i % 2 == 0 ? &kill_faults : &tight_faults,
 			.workers = WORLD_WORKERS_MAX,
 			.ambush = {.wanted = true, .victim = v, .at = *at, .depth = 64 >> i / 3}};

@@ -50,6 +50,9 @@ void ledger_destroy(struct ledger **l);
 /* Prints each violation as it is found, at most 20 of them. */
 void ledger_loud(struct ledger *l, bool loud);
 
+/* Off: where messages are refused in the middle of a stream, what is said again comes later. */
+void ledger_order(struct ledger *l, bool matters);
+
 /* Publishing. False or LEDGER_NONE: the table is full. */
 uint32_t ledger_attempt(struct ledger *l, const struct ledger_message *m);
 struct span ledger_payload(struct ledger *l, uint32_t message); /* until the next call */

@@ -184,6 +184,7 @@ static void set_the_stage(struct scene *s)
 	s->ledger = ledger_create(MESSAGES_MAX, SESSIONS_MAX);
 	ASSERT(s->ledger != NULL);
 	ledger_loud(s->ledger, s->conf->loud);
+	ledger_order(s->ledger, !s->plan.faults.small_queues);
 	for (uint32_t i = 0; i < s->plan.devices; i++) {
 		add_device(s, &s->plan.device[i]);
 		first_filters(s, i);
