@@ -151,3 +151,8 @@ void shm_detach(struct shm_map *map)
 	map->doorbell = -1;
 	map->workers = 0;
 }
+
+void shm_region_count_from(void *base, uint64_t generation)
+{
+	shm_store(&((struct shm_header *)base)->generation, generation);
+}

@@ -28,3 +28,7 @@ void shm_detach(struct shm_map *map);
 
 /* "dp", "cp", "dpc", "cpc", "launcher". */
 const char *shm_region_name(enum shm_region kind);
+
+/* Generations count on from there. Every memory begins elsewhere (the wall clock says where), or a
+ * store took a new generation for one that it knows, after a restart of the launcher or machine. */
+void shm_region_count_from(void *base, uint64_t generation);

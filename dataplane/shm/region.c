@@ -68,11 +68,6 @@ enum err shm_region_check(const void *base, size_t size, enum shm_region kind)
 	return ERR_NONE;
 }
 
-void shm_region_count_from(void *base, uint64_t generation)
-{
-	shm_store(&((struct shm_header *)base)->generation, generation);
-}
-
 uint64_t shm_region_start(void *base, uint32_t pid)
 {
 	struct shm_header *h = (struct shm_header *)base;

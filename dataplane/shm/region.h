@@ -79,10 +79,6 @@ size_t shm_region_bytes(enum shm_region kind, uint32_t workers);
 void shm_region_init(void *base, enum shm_region kind, uint32_t workers);
 /* Readers and writers: is it what we think it is? ERR_ABI_MISMATCH. `size` is what was mapped. */
 MUST_USE enum err shm_region_check(const void *base, size_t size, enum shm_region kind);
-/* Generations count on from there. Every memory begins elsewhere (the wall clock says where), so
- * that what a store has kept of one generation is not taken for another's after the machine or the
- * launcher was started again. */
-void shm_region_count_from(void *base, uint64_t generation);
 /* The writer starts: takes the next generation and returns it. */
 uint64_t shm_region_start(void *base, uint32_t pid);
 void shm_region_ready(void *base, bool ready);

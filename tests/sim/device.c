@@ -322,7 +322,8 @@ uint64_t device_next_us(const struct device *d)
 	if (d->out_count > 0 && d->now_us < d->granted_us + d->hold_us &&
 		d->granted_us + d->hold_us < t)
 		t = d->granted_us + d->hold_us;
-	return t;
+	const uint64_t release = device_live(d) ? device_release_us(d) : UINT64_MAX;
+	return release < t ? release : t;
 }
 
 void device_stay(struct device *d, bool connected, uint64_t now_us)

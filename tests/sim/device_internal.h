@@ -9,9 +9,10 @@ struct out {
 	uint16_t packet_id;
 	uint8_t qos;
 	bool retain;
-	uint8_t stage; /* enum out_stage */
-	bool repeated; /* PUBREL: on an older connection, too */
-	uint32_t said; /* connection on which the current stage was last said; 0: none */
+	uint8_t stage;     /* enum out_stage */
+	uint64_t after_us; /* PUBREL: not before */
+	bool repeated;     /* PUBREL: on an older connection, too */
+	uint32_t said;     /* connection on which the current stage was last said; 0: none */
 	char topic[LEDGER_TOPIC_MAX];
 };
 
@@ -47,7 +48,6 @@ struct device {
 	struct client *client;
 	struct rng rng;
 	uint64_t now_us;
-
 	bool stay, purge, leaving, confused;
 	bool clean;                   /* what this connection's CONNECT said */
 	uint64_t retry_us;            /* not before */
@@ -57,14 +57,12 @@ struct device {
 	uint8_t kept;                 /* enum kept */
 	uint64_t granted_us, hold_us; /* nothing is published for so long after */
 	uint64_t gone_us;             /* when the last one ended */
-
 	uint32_t will;      /* message in the ledger, of this connection; LEDGER_NONE: none */
 	bool granted;       /* this connection */
 	uint32_t late_will; /* its delay runs */
 	uint64_t late_will_from_us;
 	uint32_t void_will; /* the last one */
 	uint64_t void_will_us;
-
 	uint16_t packet_id;
 	uint32_t server_window;
 	struct out out[DEVICE_OUTBOX_MAX]; /* oldest first */
@@ -75,32 +73,26 @@ struct device {
 	struct due due[4 * DEVICE_INBOX_MAX];
 	uint32_t due_count;
 	struct want_filter want[DEVICE_SUBSCRIPTIONS_MAX];
-
 	bool receiving; /* a PUBLISH */
 	struct mqtt_publish head;
 	size_t payload_size;
 	char will_topic[LEDGER_TOPIC_MAX];
 	uint8_t will_payload[64];
 	uint8_t payload[LEDGER_PAYLOAD_MAX];
+	uint8_t packet[LEDGER_PAYLOAD_MAX + 256]; /* one on its way out */
 };
 
-/* device.c */
 bool device_write(struct device *d, const struct writer *w);
 bool device_acknowledge(struct device *d, enum mqtt_type type, uint16_t packet_id);
 void device_acknowledge_later(struct device *d, enum mqtt_type type, uint16_t packet_id);
-
-/* device_out.c */
 bool device_send(struct device *d);
 void device_on_answer(struct device *d, enum mqtt_type type, const struct mqtt_ack *a);
 void device_lost_outbox(struct device *d);
+uint64_t device_release_us(const struct device *d); /* when a PUBREL is due that was held back */
 uint16_t device_next_id(struct device *d);
-
-/* device_in.c */
 void device_on_head(struct device *d, const struct mqtt_publish *p);
 void device_on_piece(struct device *d, struct span topic, struct span piece, bool whole);
 void device_on_release(struct device *d, uint16_t packet_id);
-
-/* device_will.c */
 void device_will_said(struct device *d, struct client_greeting *g);
 void device_will_gone(struct device *d, bool goodbye);
 void device_will_returned(struct device *d, bool clean);

@@ -59,8 +59,7 @@ void device_lost_outbox(struct device *d)
 
 static bool say(struct device *d, struct out *o)
 {
-	uint8_t packet[LEDGER_PAYLOAD_MAX + 256];
-	struct writer w = writer_of(packet, sizeof(packet));
+	struct writer w = writer_of(d->packet, sizeof(d->packet));
 	const struct span payload = ledger_payload(d->ledger, o->message);
 	struct mqtt_publish p = {.dup = o->stage == OUT_SENT,
 		.retain = o->retain,
@@ -131,7 +130,8 @@ bool device_send(struct device *d)
 
 	for (uint32_t i = 0; i < d->out_count;) {
 		struct out *o = &d->out[i];
-		if (o->said == d->connection) {
+		const bool late = o->stage == OUT_RELEASED && d->now_us < o->after_us;
+		if (o->said == d->connection || late) {
 			i++;
 		} else if (o->stage == OUT_WAITING && o->qos == 0) {
 			if (!say(d, o))
@@ -146,6 +146,18 @@ bool device_send(struct device *d)
 		}
 	}
 	return any;
+}
+
+uint64_t device_release_us(const struct device *d)
+{
+	uint64_t t = UINT64_MAX;
+
+	for (uint32_t i = 0; i < d->out_count; i++) {
+		const struct out *o = &d->out[i];
+		if (o->stage == OUT_RELEASED && o->said != d->connection && o->after_us < t)
+			t = o->after_us;
+	}
+	return t;
 }
 
 static struct out *find(struct device *d, uint16_t packet_id, uint32_t *at)
@@ -181,6 +193,9 @@ static void on_good(struct device *d, enum mqtt_type type, struct out *o, uint32
 	o->stage = OUT_RELEASED;
 	o->said = 0; /* PUBREL goes out with the next turn */
 	o->repeated = false;
+	o->after_us = d->now_us;
+	if (d->conf.ack_delay_us > 0)
+		o->after_us += rng_below(&d->rng, d->conf.ack_delay_us);
 }
 
 void device_on_answer(struct device *d, enum mqtt_type type, const struct mqtt_ack *a)

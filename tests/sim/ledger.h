@@ -14,10 +14,10 @@
 #include "dataplane/base/span.h"
 
 enum {
-	LEDGER_TOPIC_MAX = 48,     /* bytes */
-	LEDGER_PAYLOAD_MIN = 16,   /* number, size, check */
-	LEDGER_PAYLOAD_MAX = 4096, /* bytes */
-	LEDGER_NONE = 0,           /* no message, no session, no subscription */
+	LEDGER_TOPIC_MAX = 48,   /* bytes */
+	LEDGER_PAYLOAD_MIN = 16, /* number, size, check */
+	LEDGER_PAYLOAD_MAX = 200 << 10,
+	LEDGER_NONE = 0, /* no message, no session, no subscription */
 };
 
 struct ledger_message {
@@ -49,6 +49,9 @@ MUST_USE struct ledger *ledger_create(uint32_t messages_max, uint32_t sessions_m
 void ledger_destroy(struct ledger **l);
 /* Prints each violation as it is found, at most 20 of them. */
 void ledger_loud(struct ledger *l, bool loud);
+
+/* Off: where messages are refused in the middle of a stream, what is said again comes later. */
+void ledger_order(struct ledger *l, bool matters);
 
 /* Publishing. False or LEDGER_NONE: the table is full. */
 uint32_t ledger_attempt(struct ledger *l, const struct ledger_message *m);

@@ -34,7 +34,7 @@ struct ledger {
 	uint32_t messages_max, sessions_max;
 	uint32_t messages, sessions, subscriptions; /* numbers in use: 1 to that */
 	uint64_t clock, hash;
-	bool loud;
+	bool loud, any_order;
 	uint32_t printed;
 	struct ledger_totals totals;
 	struct entry *entry;

@@ -2,6 +2,7 @@
 #include "tests/sim/scene_internal.h"
 
 #include "dataplane/base/assert.h"
+#include "dataplane/shm/region.h"
 
 #include <stdio.h>
 
@@ -19,6 +20,10 @@ static struct device *any_device(struct scene *s, uint32_t *which)
 static uint32_t draw_size(struct scene *s)
 {
 	const bool large = rng_below(&s->rng, 20) == 0;
+	const bool huge = s->plan.faults.huge && rng_below(&s->rng, 50) == 0;
+
+	if (huge) /* crosses between the planes in parts */
+		return SHM_PART_BYTES + rng_below(&s->rng, 50000);
 
 	return LEDGER_PAYLOAD_MIN + rng_below(&s->rng, large ? 4000 : 100);
 }
@@ -179,13 +184,14 @@ static void set_the_stage(struct scene *s)
 	s->ledger = ledger_create(MESSAGES_MAX, SESSIONS_MAX);
 	ASSERT(s->ledger != NULL);
 	ledger_loud(s->ledger, s->conf->loud);
+	ledger_order(s->ledger, !s->plan.faults.small_queues);
 	for (uint32_t i = 0; i < s->plan.devices; i++) {
 		add_device(s, &s->plan.device[i]);
 		first_filters(s, i);
 	}
 	world_join(s->world, &actor);
 	s->was_alive = true;
-	s->plane_us[0] = s->plane_us[1] = s->unpause_us = s->release_us = UINT64_MAX;
+	s->plane_us[0] = s->plane_us[1] = s->unpause_us = s->release_us = s->light_us = UINT64_MAX;
 	s->act_us = s->fault_us = world_now_us(s->world) + SECOND_US / 10;
 }
 

@@ -14,10 +14,10 @@ enum { SCENE_DEVICES_MAX = 8 };
 
 /* What a plan may contain. */
 struct scene_faults {
-	bool network, controlplane_kills, dataplane_kills, power_cuts, ambushes;
+	bool network, blackouts, controlplane_kills, dataplane_kills, power_cuts, ambushes;
 	bool disk_full, disk_errors, disk_stalls, slow_disk;
 	bool pauses, clock_steps, small_pools, small_queues;
-	bool drops, goodbyes, purges, resubscriptions, wills, retained;
+	bool drops, goodbyes, purges, resubscriptions, wills, retained, huge;
 };
 
 /* A kill at one point, for sure. */
@@ -31,6 +31,7 @@ struct scene_ambush {
 struct scene_conf {
 	uint64_t seed;
 	bool skip_syncs;        /* the disk lies */
+	uint8_t forget_kind;    /* the store drops keys of that kind (schema.h); 0: none */
 	const char *durability; /* NULL: synced */
 	uint32_t workers;       /* 0: the seed chooses */
 	struct scene_ambush ambush;

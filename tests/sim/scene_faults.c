@@ -7,6 +7,7 @@ enum {
 	FAULT_EVERY_US = 250000,
 	RESTART_US = 300000, /* at most, from a death to the new life */
 	PAUSE_US = 400000,
+	BLACKOUT_US = 300000,
 	STEP_WALL_MS = 20000,
 	AMBUSH_DEPTH = 60, /* occurrences, at most */
 };
@@ -84,6 +85,18 @@ static void pause_plane(struct scene *s, uint64_t now_us)
 	s->unpause_us = now_us + rng_below(&s->rng, PAUSE_US);
 }
 
+/* Nothing gets through for a while, and somebody comes back from elsewhere: the box finds two of
+ * it. */
+static void black_out(struct scene *s, uint64_t now_us)
+{
+	const struct impair_settings nothing = {
+		.loss_ppm = 1000000, .delay_us = 50, .seed = s->plan.impair.seed};
+
+	world_impair(s->world, &nothing);
+	s->light_us = now_us + rng_below(&s->rng, BLACKOUT_US);
+	device_drop(s->device[rng_below(&s->rng, s->plan.devices)]);
+}
+
 enum kind {
 	KILL_CONTROLPLANE,
 	KILL_DATAPLANE,
@@ -94,6 +107,7 @@ enum kind {
 	STALL,
 	PAUSE,
 	CLOCK,
+	BLACKOUT,
 	KINDS
 };
 
@@ -101,7 +115,7 @@ static bool planned(const struct scene_faults *f, enum kind k)
 {
 	const bool table[KINDS] = {f->controlplane_kills, f->dataplane_kills, f->power_cuts,
 		f->ambushes, f->disk_full, f->disk_errors, f->disk_stalls, f->pauses,
-		f->clock_steps};
+		f->clock_steps, f->blackouts};
 
 	return table[k];
 }
@@ -139,6 +153,9 @@ static void happen(struct scene *s, enum kind k, uint64_t now_us)
 	case CLOCK:
 		step_wall(s);
 		break;
+	case BLACKOUT:
+		black_out(s, now_us);
+		break;
 	case KINDS:
 		break;
 	}
@@ -150,6 +167,10 @@ static void repair(struct scene *s, uint64_t now_us)
 		memory_disk_stall(world_disk(s->world), false);
 		memory_disk_resize(world_disk(s->world), 0);
 		s->release_us = UINT64_MAX;
+	}
+	if (now_us >= s->light_us) {
+		world_impair(s->world, &s->plan.impair);
+		s->light_us = UINT64_MAX;
 	}
 	if (now_us >= s->unpause_us) {
 		world_pause(s->world, WORLD_MACHINE, false);
@@ -178,7 +199,7 @@ uint64_t scene_faults_next_us(const struct scene *s)
 {
 	uint64_t t = earliest(s->plane_us[0], s->plane_us[1]);
 
-	t = earliest(t, earliest(s->unpause_us, s->release_us));
+	t = earliest(t, earliest(s->unpause_us, earliest(s->release_us, s->light_us)));
 	return s->safety ? earliest(t, s->fault_us) : t;
 }
 
@@ -190,8 +211,8 @@ void scene_calm(struct scene *s)
 
 	s->safety = false;
 	world_kill_at(s->world, WORLD_MACHINE, &nowhere, 0);
-	world_impair(s->world, &none);
 	memory_disk_fail(world_disk(s->world), MEMORY_FAULT_SYNC, 0, ERR_NONE);
 	memory_disk_fail(world_disk(s->world), MEMORY_FAULT_SUBMIT, 0, ERR_NONE);
 	repair(s, UINT64_MAX);
+	world_impair(s->world, &none);
 }

@@ -34,7 +34,7 @@ struct scene {
 	struct device *device[SCENE_DEVICES_MAX + 1]; /* and an observer at the end */
 	bool safety;                                  /* the phase */
 	bool was_alive;                               /* the dataplane, at the last look */
-	uint64_t act_us, fault_us, plane_us[2], unpause_us, release_us;
+	uint64_t act_us, fault_us, plane_us[2], unpause_us, release_us, light_us;
 	uint32_t published, kills;
 };
 

@@ -33,7 +33,9 @@ static struct scene_faults draw_faults(struct rng *r)
 		.purges = seldom(r),
 		.resubscriptions = half(r),
 		.wills = half(r),
-		.retained = half(r)};
+		.retained = half(r),
+		.blackouts = half(r),
+		.huge = seldom(r)};
 }
 
 static struct impair_settings draw_impairment(struct rng *r)
@@ -77,6 +79,8 @@ struct plan scene_plan(const struct scene_conf *conf, struct rng *r)
 
 	if (conf->faults != NULL)
 		p.faults = *conf->faults;
+	if (p.faults.small_pools)
+		p.faults.huge = false; /* it would never fit */
 	p.impair = draw_impairment(r);
 	if (!p.faults.network)
 		p.impair = (struct impair_settings){.delay_us = 50, .seed = p.impair.seed};
@@ -138,7 +142,7 @@ struct world_conf scene_world(const struct scene_conf *conf, const struct plan *
 		c->message_buffers = 64;
 		c->tx_buffers = 256;
 		c->held_buffers = 64;
-		c->outbound_max = 64;
+		c->outbound_max = 24;
 	}
 	if (p->faults.small_queues)
 		c->queue_messages_max = 20;
@@ -149,6 +153,7 @@ struct world_conf scene_world(const struct scene_conf *conf, const struct plan *
 	w.client_keepalive_us = 2000000;
 	w.sync_us = p->faults.slow_disk ? 20000 : 100;
 	w.skip_syncs = conf->skip_syncs;
+	w.forget_kind = conf->forget_kind;
 	return w;
 }
 
@@ -165,7 +170,7 @@ void scene_print_faults(const struct scene_faults *f)
 		{"small_pools", f->small_pools}, {"small_queues", f->small_queues},
 		{"drops", f->drops}, {"goodbyes", f->goodbyes}, {"purges", f->purges},
 		{"resubscriptions", f->resubscriptions}, {"wills", f->wills},
-		{"retained", f->retained}};
+		{"retained", f->retained}, {"blackouts", f->blackouts}, {"huge", f->huge}};
 
 	printf("# faults:");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)

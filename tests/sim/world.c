@@ -79,6 +79,7 @@ struct world *world_create(const struct world_conf *conf)
 	w->now_us = 1000000;
 	w->wall_ms = WORLD_EPOCH_MS;
 	w->skip_syncs = conf->skip_syncs;
+	w->forget_kind = conf->forget_kind;
 	world_build(w, conf);
 	world_start(w, WORLD_CONTROLPLANE);
 	world_start(w, WORLD_DATAPLANE);

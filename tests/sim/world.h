@@ -47,6 +47,7 @@ struct world_conf {
 	uint64_t client_keepalive_us; /* TCP's, so that clients notice a box that died; 0: off */
 	uint64_t sync_us;             /* how long the disk takes */
 	uint64_t disk_bytes_max;      /* 0: no limit */
+	uint8_t forget_kind;          /* keys that begin with it are not stored; 0: all are */
 	bool skip_syncs;              /* the disk lies: nothing is ever synced when it says so */
 };
 

@@ -2,7 +2,7 @@
 #include "tests/sim/world_internal.h"
 
 #include "dataplane/base/assert.h"
-#include "dataplane/shm/region.h"
+#include "dataplane/shm/attach.h"
 #include "tests/unit/eal.h"
 
 #include <rte_byteorder.h>

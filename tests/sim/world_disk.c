@@ -17,15 +17,36 @@ static struct world *world_of(const struct storage *s)
 	return ((const struct lent *)s)->world;
 }
 
+/* Takes out of a batch what the store shall forget. */
+static size_t select_ops(
+	const struct world *w, const struct storage_batch *b, struct storage_op *to)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->count; i++) {
+		const struct storage_op *op = &b->ops[i];
+		const bool forget = w->forget_kind != 0 && op->kind == STORAGE_PUT &&
+				    op->key.size > 0 && op->key.at[0] == w->forget_kind;
+		if (!forget)
+			to[n++] = *op;
+	}
+	return n;
+}
+
 static enum err on_submit(struct storage *s, const struct storage_batch *b)
 {
 	struct world *w = world_of(s);
 	struct storage_batch batch = *b;
 	const enum process before = process_enter(PROCESS_NOBODY);
+	struct storage_op *ops = malloc((b->count + 1) * sizeof(*ops));
 
+	ASSERT(ops != NULL);
+	batch.count = select_ops(w, b, ops);
+	batch.ops = ops;
 	if (w->skip_syncs && batch.sync == STORAGE_SYNCED)
 		batch.sync = STORAGE_MEMORY;
 	const enum err e = w->store->ops->submit(w->store, &batch);
+	free(ops);
 	process_leave(before);
 	effect_point(EFFECT_BATCH, 0);
 	return e;

@@ -56,6 +56,7 @@ struct world {
 	uint64_t births;       /* of the shared memory */
 	unsigned lives;        /* of the dataplane so far */
 	bool skip_syncs;
+	uint8_t forget_kind;
 	bool failed;    /* the control plane's last turn: its store is dead */
 	bool paused[2]; /* control plane, dataplane */
 
