@@ -68,11 +68,11 @@ static void make(uint32_t count, uint32_t size_max)
 /* On a copy of exactly that size, so that the sanitizer sees a read behind it. */
 static enum journal_verdict judged(size_t size, size_t *at)
 {
-	uint8_t *copy = (uint8_t *)malloc(size + 1) + 1;
+	uint8_t *all = (uint8_t *)malloc(size + 1), *copy = all + 1;
 
 	memcpy(copy, j.bytes, size);
 	const enum journal_verdict verdict = journal_check(span_of(copy, size), at);
-	free(copy - 1);
+	free(all);
 	return verdict;
 }
 

@@ -146,6 +146,9 @@ static int open_any(int at, const char *path, int flags, mode_t mode)
 	return fd;
 }
 
+/* The C library's headers name the parameters __fd and the like.
+ * NOLINTBEGIN(readability-inconsistent-declaration-parameter-name) */
+
 static mode_t mode_of(int flags, va_list rest)
 {
 	return (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(rest, mode_t) : 0;
@@ -348,3 +351,5 @@ int sync_file_range(int fd, off_t from, off_t size, unsigned flags)
 	pthread_mutex_unlock(&lock);
 	return 0;
 }
+
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */

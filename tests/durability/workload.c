@@ -77,7 +77,7 @@ static bool check_one(void *owner, struct span key, struct span value)
 	struct check *c = (struct check *)owner;
 	uint8_t expected[BODY_MAX];
 
-	if (c->at == c->end || key.size != KEY_SIZE || key.at[0] != c->kind ||
+	if (c->at == c->end || key.size != KEY_SIZE || key.at[0] != (uint8_t)c->kind ||
 		number_of(key) != c->at) {
 		c->wrong = true;
 		return false;

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { OUTSTANDING_MAX = 12, OUT_MAX = 16, WAL_BYTES = 128 * 1024, DEADLINE_MS = 60000 };
+enum { OUTSTANDING_MAX = 100, OUT_MAX = 16, WAL_BYTES = 128 * 1024, DEADLINE_MS = 60000 };
 enum { ENDED = 0, CANNOT_OPEN = 2, FAILED_WELL = 3, FAILED_BADLY = 4 };
 
 struct writer {
@@ -71,7 +71,7 @@ static void run(struct writer *w, struct rng *rng, uint64_t batches)
 			w->err = workload_submit(w->s, w->submitted);
 			w->submitted += w->err == ERR_NONE;
 		}
-		while (going(w) && w->submitted > w->completed + OUTSTANDING_MAX / 2)
+		while (going(w) && w->submitted > w->completed + rng_below(rng, OUTSTANDING_MAX))
 			complete(w);
 	}
 	while (!w->bad && w->completed < w->submitted)
