@@ -179,7 +179,8 @@ print_status() {
 	launcher_pid=$(noted_process launcher) || return 1
 	[[ -f $run_dir/facts ]] || fail 1 "the box is still starting"
 	for pid in $(pgrep -P "$launcher_pid"); do
-		name=$(tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | head -n 1)
+		# It may have ended meanwhile.
+		name=$({ tr '\0' '\n' <"/proc/$pid/cmdline"; } 2>/dev/null | head -n 1) || continue
 		name=${name##*/}
 		pids+=("$pid")
 		[[ $name != signalbox-* ]] || of[${name#signalbox-}]=$pid

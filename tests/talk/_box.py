@@ -132,8 +132,11 @@ class Box:
         found = {}
         for pid in self.facts["pids"].replace(",", " ").split():
             pid = pid.split("=")[-1]
-            with open(f"/proc/{pid}/cmdline", "rb") as f:
-                found[os.path.basename(f.read().split(b"\0")[0].decode())] = int(pid)
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as f:
+                    found[os.path.basename(f.read().split(b"\0")[0].decode())] = int(pid)
+            except FileNotFoundError:
+                pass  # it has just died
         return found
 
     def rest(self, path):

@@ -59,7 +59,8 @@ def run_ledger(name, address, beside, strike):
     print(f"# SIGNALBOX_SEED={seed}")
     rng = random.Random(seed)
     count = STRIDE * (CYCLES + 1)
-    with Process(PYTHON, "-B", CLIENT, address, f"ledger-{name}", str(count), beside=beside) as client:
+    run = f"ledger-{name}-{os.getpid()}"  # sessions of an earlier run may still be there
+    with Process(PYTHON, "-B", CLIENT, address, run, str(count), beside=beside) as client:
         client.wait_line("started", PATIENCE_S)
         at = 0
         for _ in range(CYCLES):
@@ -68,6 +69,9 @@ def run_ledger(name, address, beside, strike):
             strike()
         line = client.wait_line("ledger ", 600)
         client.wait_exit()
+        for told in client.lines:
+            if told.startswith(("twice", "order", "gave up")):
+                print(f"# {told[:400]}")
     verdict(line)
 
 
