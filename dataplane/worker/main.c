@@ -237,23 +237,25 @@ static void create_box(struct process *p)
 }
 
 /* Management sees only the counters' region: it is told there too. */
-static void tell_ready(struct process *p, bool ready)
+static void prepare_team(struct process *p)
 {
-	shm_region_ready(p->map.base[SHM_DP], ready);
-	shm_region_ready(p->map.base[SHM_DP_COUNTERS], ready);
+	p->team.loading = p->workers;
+	p->team.ready[0] = (struct shm_header *)p->map.base[SHM_DP];
+	p->team.ready[1] = (struct shm_header *)p->map.base[SHM_DP_COUNTERS];
 }
 
 static void run(struct process *p)
 {
 	int number;
 
+	prepare_team(p);
 	for (uint32_t i = 0; i < p->workers; i++)
 		if (rte_eal_remote_launch(thread_run, &p->threads[i], i + 1) != 0)
 			fail("a worker's thread does not start");
-	tell_ready(p, true);
 	while (sigwait(&p->signals, &number) != 0)
 		;
-	tell_ready(p, false);
+	for (size_t i = 0; i < ARRAY_SIZE(p->team.ready); i++)
+		shm_region_ready(p->team.ready[i], false);
 	threads_stop(&p->team, p->workers);
 	rte_eal_mp_wait_lcore();
 }

@@ -86,6 +86,19 @@ static bool is_stopping(const struct thread *t)
 	return __atomic_load_n(&t->team->stopping, __ATOMIC_ACQUIRE) != 0;
 }
 
+/* Once all know what is durable, clients are granted: the box serves. */
+static void note_loaded(struct thread *t)
+{
+	struct thread_team *team = t->team;
+
+	if (t->loaded || !worker_loaded(t->worker))
+		return;
+	t->loaded = true;
+	if (__atomic_sub_fetch(&team->loading, 1, __ATOMIC_ACQ_REL) == 0)
+		for (size_t i = 0; i < ARRAY_SIZE(team->ready); i++)
+			shm_region_ready(team->ready[i], true);
+}
+
 static void serve(struct thread *t)
 {
 	const struct idle_conf conf = {.spin_us = t->conf.config.idle_spin_us,
@@ -100,6 +113,7 @@ static void serve(struct thread *t)
 		const uint64_t start = thread_clock_us();
 		const bool busy = turn(t, start);
 		const uint64_t now = thread_clock_us();
+		note_loaded(t);
 		if (busy)
 			counter_add(t->conf.counters, COUNTER_WORKER_BUSY_US, now - start);
 		if (!busy || turns++ % LOOK_EVERY == 0)

@@ -9,8 +9,10 @@
 
 /* What the threads of a box tell each other. */
 struct thread_team {
-	uint32_t stopping; /* 1: all say goodbye */
-	uint32_t leaving;  /* workers whose clients have not all gone yet */
+	uint32_t loading;            /* workers that do not know yet what is durable */
+	struct shm_header *ready[2]; /* regions that say when the box serves */
+	uint32_t stopping;           /* 1: all say goodbye */
+	uint32_t leaving;            /* workers whose clients have not all gone yet */
 };
 
 struct thread {
@@ -20,6 +22,7 @@ struct thread {
 	struct driver *nic; /* below that */
 	const struct shm_config_page *page;
 	uint64_t config_sequence;
+	bool loaded;   /* told to the team */
 	void *beat[2]; /* regions whose heartbeat is this thread's: of worker 0; else NULL */
 };
 

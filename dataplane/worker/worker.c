@@ -352,6 +352,11 @@ uint64_t worker_next_us(const struct worker *w)
 	return earlier(wheel_next_us(&w->wheel), earlier(tcp_next_us(w->tcp), net_next_us(w->net)));
 }
 
+bool worker_loaded(const struct worker *w)
+{
+	return works_loaded(w);
+}
+
 bool worker_waits(const struct worker *w)
 {
 	return w->link.pending > 0 || w->link.farewell_count > 0 || w->link.resyncing ||

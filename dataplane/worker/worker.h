@@ -25,6 +25,8 @@ bool worker_turn(struct worker *w, uint64_t now_us);
 uint64_t worker_next_us(const struct worker *w);
 /* Waits for an answer of the control plane: do not sleep long. */
 bool worker_waits(const struct worker *w);
+/* All that is durable is known here: what the control plane waits for before it grants anybody. */
+bool worker_loaded(const struct worker *w);
 
 /* Says goodbye to every client; turn on until worker_idle or patience ends. */
 void worker_shutdown(struct worker *w, uint64_t now_us);

@@ -3,12 +3,15 @@
 Everything waits for events (a line of output, an exit), with generous bounds;
 nothing sleeps. What a test starts it ends, by its pid. Standard library only.
 """
+import atexit
 import json
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -107,11 +110,22 @@ def run(*args, patience_s=PATIENCE_S):
     return done.returncode, done.stdout.decode("utf-8", "replace")
 
 
+def data_folder():
+    """Of this script's boxes: what an earlier one kept is not there, and nothing stays."""
+    folder = os.path.join(tempfile.gettempdir(), f"sb-talk-{os.getpid()}")
+    if not os.path.isdir(folder):
+        os.mkdir(folder, 0o755)
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 class Box:
     """./run --detach on a NIC; facts by name."""
 
     def __init__(self, nic, *options):
         self.nic = nic
+        if "--data" not in options:
+            options = (*options, "--data", data_folder())
         code, out = run("--nic", nic, "--detach", *options, patience_s=300)
         if code != 0:
             run("--stop")
