@@ -1,5 +1,5 @@
 /* selfcheck.c - sends one message through the box, as two of its clients, and tells how long it
- *took.
+ * took.
  *
  *	signalbox-selfcheck ADDRESS PORT
  *

@@ -9,6 +9,7 @@
 #include "controlplane/ipc/server.h"
 #include "controlplane/options.h"
 #include "controlplane/privileges.h"
+#include "dataplane/base/assert.h"
 #include "dataplane/shm/attach.h"
 #include "dataplane/shm/doorbell.h"
 #include "storage/rocks/rocks.h"
@@ -210,6 +211,7 @@ static void open_store(struct process *p, const char *data, const struct shm_con
 	const enum err e = storage_rocks_open(&conf, &p->store, why);
 	if (e != ERR_NONE)
 		refuse_store(why, e);
+	ASSERT(p->store != NULL);
 }
 
 static void create(struct process *p, const struct shm_config *config)

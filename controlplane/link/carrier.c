@@ -64,7 +64,7 @@ static bool send_last(struct shm_tx *tx, struct shm_arena *arena, const struct s
 
 static bool send_part(struct shm_tx *tx, struct shm_arena *arena, struct span text)
 {
-	struct shm_part part;
+	struct shm_part part = {0};
 
 	return shm_arena_put(arena, tx, &text, 1, &part.text) &&
 	       shm_tx_push(tx, SHM_EVENT_PART, &part, sizeof(part));

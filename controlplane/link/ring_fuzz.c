@@ -1,5 +1,5 @@
 /* ring_fuzz.c - the whole control plane behind a dataplane that has gone mad: indices, slots and
- *arena are the input, a store in memory is behind it.
+ * arena are the input, a store in memory is behind it.
  *
  * The input is a script of what a dataplane may do to its memory, of what befalls
  * the control plane, and of turns:

@@ -2,14 +2,23 @@
  *
  * u8 which command, then:
  *
- *	0 HELLO       u8 loaded
- *	1 CONNECT     u8 client id (small: one of four; else its size, and bytes), u8 flags, u8
- *expiry, u8 connection, u8 receive maximum; with a will: u8 size, its payload 2 CLOSED      u8
- *connection 3 POSITION    u8 grant, u8 delivered 4 RESYNCED 5 DECLINED    u8 entry, or grant 6
- *APPLIED     u8 token, u8 err 7 STORE       u8 flags, u8 targets, one of them: u8 grant, u8 qos; u8
- *packet id, u8 topic, u8 size, payload, u8 cut into parts 8 SUBSCRIBE   u8 grant, u8 filter, u8
- *options, u8 qos 9 UNSUBSCRIBE u8 grant, u8 filter 10 RELEASE    u8 grant, u8 packet id 11 RECEIVED
- *u8 grant, u8 entry 12 SETTLED    u8 grant, u8 entry 13 ENDED      u8 grant, u8 flags, u8 expiry */
+ *	0 HELLO	u8 loaded
+ *	1 CONNECT	u8 client id (small: one of four; else its size, and bytes),
+ *		u8 flags, u8 expiry, u8 connection, u8 receive maximum;
+ *		with a will: u8 size, its payload
+ *	2 CLOSED	u8 connection
+ *	3 POSITION	u8 grant, u8 delivered
+ *	4 RESYNCED
+ *	5 DECLINED	u8 entry, or grant
+ *	6 APPLIED	u8 token, u8 err
+ *	7 STORE	u8 flags, u8 targets, one of them: u8 grant, u8 qos;
+ *		u8 packet id, u8 topic, u8 size, payload, u8 cut into parts
+ *	8 SUBSCRIBE	u8 grant, u8 filter, u8 options, u8 qos
+ *	9 UNSUBSCRIBE	u8 grant, u8 filter
+ *	10 RELEASE	u8 grant, u8 packet id
+ *	11 RECEIVED	u8 grant, u8 entry
+ *	12 SETTLED	u8 grant, u8 entry
+ *	13 ENDED	u8 grant, u8 flags, u8 expiry */
 #include "controlplane/link/ring_fuzz.h"
 #include "dataplane/shm/parcel.h"
 

@@ -58,7 +58,7 @@ struct sessions;
 /* ERR_STORAGE_*, ERR_STORAGE_VERSION; *out is NULL then. */
 MUST_USE enum err sessions_create(
 	const struct sessions_conf *conf, struct sessions_now now, struct sessions **out);
-void sessions_destroy(struct sessions **s); /* the store stays open */
+void sessions_destroy(struct sessions **out); /* the store stays open */
 
 /* From the registry. Nothing is asked twice for one token. */
 MUST_USE enum sessions_answer sessions_connect(

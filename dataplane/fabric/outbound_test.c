@@ -78,7 +78,7 @@ static struct outbound_node *send_next(void)
 static void ids_count_from_1(void)
 {
 	open_world();
-	for (uint16_t id = 1; id <= INFLIGHT; id++) {
+	for (int id = 1; id <= INFLIGHT; id++) {
 		CU_ASSERT_EQUAL(push(1), ERR_NONE);
 		CU_ASSERT_EQUAL(send_next()->packet_id, id);
 	}

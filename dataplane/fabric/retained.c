@@ -35,7 +35,7 @@ static uint64_t cells_of(const struct retained_conf *conf)
 
 size_t retained_bytes(const struct retained_conf *conf)
 {
-	if (cells_of(conf) >= CELLS_NONE || conf->topics_max >= RETAINED_NONE - 1)
+	if (cells_of(conf) >= CELLS_NONE || conf->topics_max + 1ull >= RETAINED_NONE)
 		return 0;
 	return round_up(sizeof(struct retained)) + values_part(conf) + cursors_part() +
 	       scratch_part() + cells_of(conf) * sizeof(struct cell);

@@ -110,7 +110,6 @@ static const struct rte_mempool_ops stack_ops = {
 	.dequeue = stack_dequeue,
 	.get_count = stack_count,
 };
-RTE_MEMPOOL_REGISTER_OPS(stack_ops)
 
 static const struct rte_mempool_ops shared_ops = {
 	.name = "sb_shared",
@@ -120,7 +119,12 @@ static const struct rte_mempool_ops shared_ops = {
 	.dequeue = shared_dequeue,
 	.get_count = stack_count,
 };
-RTE_MEMPOOL_REGISTER_OPS(shared_ops)
+
+RTE_INIT(register_pools)
+{
+	rte_mempool_register_ops(&stack_ops);
+	rte_mempool_register_ops(&shared_ops);
+}
 
 /* Objects may cross page boundaries: addresses are virtual (--iova-mode=va), and without hugepages
  * DPDK would otherwise give each buffer a page of its own. */

@@ -60,7 +60,7 @@ static void run_anywhere(void)
 static void *take_and_give(void *arg)
 {
 	struct taker *t = arg;
-	struct rte_mbuf *held[HELD];
+	struct rte_mbuf *held[HELD] = {0};
 	unsigned n = 0;
 
 	run_anywhere();

@@ -221,12 +221,11 @@ static void note_skipped(struct mqtt_session *s, uint32_t node, enum mqtt_admiss
 	}
 }
 
-static struct message *begin(
-	struct mqtt_session *s, const struct mqtt_cause *c, const struct mqtt_publish *p)
+static struct message *begin(struct mqtt_session *s, const struct mqtt_cause *c,
+	const struct mqtt_publish *p, const struct message_props *props)
 {
-	const struct message_props props = mqtt_message_props(s, &p->props);
 	struct message *m =
-		s->ops->verbs.message_begin(s->owner, p->topic, &props, c->frame->payload_size);
+		s->ops->verbs.message_begin(s->owner, p->topic, props, c->frame->payload_size);
 
 	if (m == NULL)
 		return NULL;
@@ -240,7 +239,8 @@ static enum mqtt_event take(struct mqtt_session *s, struct mqtt_cause *c,
 	const struct mqtt_publish *p, enum mqtt_admission a)
 {
 	const bool wanted = a == MQTT_ADMIT_NEW && !mqtt_topic_reserved(p->topic);
-	struct message *m = wanted ? begin(s, c, p) : NULL;
+	const struct message_props props = mqtt_message_props(s, &p->props);
+	struct message *m = wanted ? begin(s, c, p, &props) : NULL;
 	bool room = m != NULL || !wanted;
 	uint32_t node = POOL_NONE;
 

@@ -12,11 +12,12 @@
  *	LAUNCHER           launcher       all: pids, restarts (processes.h)
  *
  * How a process gets hold of them: attach.h. Page 0 is the header. Indices and offsets only, no
- *pointers. Readers of DP treat every byte as hostile: copy once, check, use the copy. */
+ * pointers. Readers of DP treat every byte as hostile: copy once, check, use the copy. */
 #pragma once
 #include "dataplane/base/attr.h"
 #include "dataplane/base/counters.h"
 #include "dataplane/base/span.h"
+#include "dataplane/shm/atomic.h"
 
 enum shm_region { SHM_DP, SHM_CP, SHM_DP_COUNTERS, SHM_CP_COUNTERS, SHM_LAUNCHER, SHM_REGIONS };
 
@@ -91,23 +92,3 @@ struct shm_cp_worker *shm_cp_worker(void *base, uint32_t worker);
 const struct shm_cp_worker *shm_cp_worker_const(const void *base, uint32_t worker);
 struct counters *shm_counters(void *base, uint32_t block); /* block: a worker; of CP: 0 */
 const struct counters *shm_counters_const(const void *base, uint32_t block);
-
-static inline uint64_t shm_load(const uint64_t *at)
-{
-	return __atomic_load_n(at, __ATOMIC_ACQUIRE);
-}
-
-static inline uint32_t shm_load32(const uint32_t *at)
-{
-	return __atomic_load_n(at, __ATOMIC_ACQUIRE);
-}
-
-static inline void shm_store32(uint32_t *at, uint32_t v)
-{
-	__atomic_store_n(at, v, __ATOMIC_RELEASE);
-}
-
-static inline void shm_store(uint64_t *at, uint64_t v)
-{
-	__atomic_store_n(at, v, __ATOMIC_RELEASE);
-}

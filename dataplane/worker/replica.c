@@ -26,7 +26,7 @@ size_t replicas_bytes(uint32_t count)
 	return pool_bytes(count, sizeof(struct replica)) + slots_for(count) * sizeof(uint32_t);
 }
 
-bool replicas_init(struct replicas *r, uint32_t count)
+bool replicas_create(struct replicas *r, uint32_t count)
 {
 	const uint32_t slots = slots_for(count);
 

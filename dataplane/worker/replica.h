@@ -24,7 +24,7 @@ struct replicas {
 	uint32_t mask;
 };
 
-MUST_USE bool replicas_init(struct replicas *r, uint32_t count); /* false: no memory */
+MUST_USE bool replicas_create(struct replicas *r, uint32_t count); /* false: no memory */
 void replicas_fini(struct replicas *r);
 size_t replicas_bytes(uint32_t count);
 

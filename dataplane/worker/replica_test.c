@@ -10,7 +10,7 @@ static void finds_what_it_holds(void)
 {
 	struct replicas r;
 
-	CU_ASSERT_FATAL(replicas_init(&r, 2));
+	CU_ASSERT_FATAL(replicas_create(&r, 2));
 	CU_ASSERT_EQUAL(replicas_find(&r, 7), POOL_NONE);
 	const uint32_t seven = replicas_add(&r, 7);
 	CU_ASSERT_NOT_EQUAL_FATAL(seven, POOL_NONE);
@@ -25,7 +25,7 @@ static void full_is_an_answer(void)
 {
 	struct replicas r;
 
-	CU_ASSERT_FATAL(replicas_init(&r, 2));
+	CU_ASSERT_FATAL(replicas_create(&r, 2));
 	CU_ASSERT_NOT_EQUAL(replicas_add(&r, 1), POOL_NONE);
 	const uint32_t two = replicas_add(&r, 2);
 	CU_ASSERT_EQUAL(replicas_add(&r, 3), POOL_NONE);
@@ -52,7 +52,7 @@ static void agrees_with_a_list(void)
 	uint64_t at[COUNT] = {0}; /* session by index; 0: free */
 	struct replicas r;
 
-	CU_ASSERT_FATAL(replicas_init(&r, COUNT));
+	CU_ASSERT_FATAL(replicas_create(&r, COUNT));
 	for (int step = 0; step < STEPS; step++) {
 		const uint64_t session = some_session(&rng);
 		uint32_t known = POOL_NONE, count = 0;

@@ -206,7 +206,7 @@ static void frames_go_to_their_owner(void)
 static void what_stays_keeps_its_order(void)
 {
 	struct three *t = three_open(2);
-	struct rte_mbuf *frames[64], *mine[64];
+	struct rte_mbuf *frames[64], *mine[64] = {0};
 	uint16_t expected = 0;
 
 	for (uint16_t i = 0; i < 64; i++) {

@@ -502,7 +502,7 @@ bool works_create(struct worker *w)
 	s->targets = malloc(s->targets_size);
 	s->incoming = malloc(s->incoming_size);
 	if (s->ring == NULL || s->texts == NULL || s->targets == NULL || s->incoming == NULL ||
-		!replicas_init(&s->replicas, c->sessions_max))
+		!replicas_create(&s->replicas, c->sessions_max))
 		return false;
 	works_targets_begin(w);
 	return true;

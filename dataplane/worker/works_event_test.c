@@ -33,8 +33,8 @@ static void deliver(struct rig *r, const struct connection *c, uint64_t entry, u
 	static const uint32_t identifiers[2] = {11, 12};
 	uint8_t bytes[256];
 	const bool release = (flags & SHM_DELIVER_RELEASE) != 0;
-	const struct span text =
-		release ? (struct span){0} : parcel(bytes, sizeof(bytes), identifiers, 2, 20);
+	const struct span all = parcel(bytes, sizeof(bytes), identifiers, 2, 20);
+	const struct span text = span_of(all.at, release ? 0 : all.size);
 	const struct shm_deliver d = {.connection = {c->id.index, c->id.generation},
 		.entry = entry,
 		.text = rig_text(r, text),

@@ -1,10 +1,10 @@
 /* journal.h - is a journal file whole, torn by a power cut, or damaged? Asked before RocksDB reads
- *it.
+ * it.
  *
  * RocksDB takes a length that leads behind the end of the file for a torn end, and a first record
  * of an unknown type for the end of it all: one flipped bit, and what was acknowledged is gone
  * without a word. And zeros, which a file system may leave where it had not yet written, it skips
- *or refuses, as it happens. So it is judged here first.
+ * or refuses, as it happens. So it is judged here first.
  *
  * Each batch ends with a claim: how many batches of its file were on the disk when it was written.
  * What a later record claims is no torn end. Pure; RocksDB's format of logs (WAL and MANIFEST):

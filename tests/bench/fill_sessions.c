@@ -1,5 +1,5 @@
-/* fill_sessions.c - writes a store of many sessions, as a box would have left it when it was
- *killed.
+/* fill_sessions.c - writes a store of many sessions, as a box would have left it when
+ * it was killed.
  *
  *	fill_sessions DIRECTORY SESSIONS JOURNAL_MIB
  *
@@ -10,6 +10,7 @@
 #include "storage/rocks/rocks.h"
 #include "storage/schema/schema.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -50,11 +51,12 @@ static void flush(enum storage_sync sync)
 {
 	const struct storage_batch b = {.ops = ops, .count = count, .sync = sync};
 	struct storage_completion done[16];
+	struct pollfd synced = {.fd = store->ops->event_fd(store), .events = POLLIN};
 
 	if (store->ops->submit(store, &b) != ERR_NONE)
 		exit(EXIT_FAILURE);
 	while (store->ops->poll(store, done, 16) == 0)
-		usleep(100); /* a tool, not a test: nothing else to do meanwhile */
+		poll(&synced, 1, -1);
 	count = used = 0;
 }
 

@@ -7,7 +7,7 @@
  * POWERCUT_AT-th it writes to POWERCUT_IMAGE, an empty directory, what the disk would hold
  * (disk.h), and kills the process. With POWERCUT_NAME=n it counts from the n-th file on that is
  * made, renamed or removed. POWERCUT_HOLES=1: see disk_write_image. Nothing is really synced; a
- *sync takes POWERCUT_SYNC_US.
+ * sync takes POWERCUT_SYNC_US.
  *
  * And errors: from the POWERCUT_FAIL_WRITE-th write, or POWERCUT_FAIL_SYNC-th sync on, all of
  * them fail with errno POWERCUT_ERRNO.

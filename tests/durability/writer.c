@@ -5,7 +5,7 @@
  * Goes on where the store left off. The ledger gets the number of the last batch, as 8 bytes,
  * whenever the store says that it and all before it are on the disk. BATCHES 0: without an end.
  *With an end it closes and exits with 0. An error of the store: 3, when all that waited was
- *completed with it, in order; else 4. */
+ * completed with it, in order; else 4. */
 #include "dataplane/base/rng.h"
 #include "storage/rocks/rocks.h"
 #include "tests/durability/workload.h"

@@ -37,10 +37,11 @@ enum sessions_answer sessions_connect(
 	if (s->connect_later)
 		return SESSIONS_LATER;
 	called(c->worker, SHM_COMMAND_CONNECT)->connect = *c;
-	s->ready[s->ready_end++] = (struct sessions_ready){.token = c->token,
-		.session = 1000 + s->ready_end,
+	s->ready[s->ready_end] = (struct sessions_ready){.token = c->token,
+		.session = 1001 + s->ready_end,
 		.present = true,
 		.durable = true};
+	s->ready_end++;
 	return SESSIONS_TAKEN;
 }
 

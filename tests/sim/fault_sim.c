@@ -175,7 +175,7 @@ static bool kill_there(struct sum *sum, const struct world_point *at, enum world
 		const struct scene_result r = play(&conf);
 		add(sum, &r);
 		if (!good(&r))
-			printf("# by %u, effect %u, detail %u, victim %u, seed %u: %s\n", at->by,
+			printf("# by %d, effect %d, detail %u, victim %d, seed %u: %s\n", at->by,
 				at->effect, at->detail, v, KILL_SEED + i,
 				r.live ? "not clean" : "did not drain");
 		if (r.ambushed)
@@ -200,7 +200,7 @@ static void every_kill_point(void)
 			if (kill_there(&sum, &at, v))
 				continue;
 			unvisited++;
-			printf("# never killed: by %u, effect %u, detail %u, victim %u\n", at.by,
+			printf("# never killed: by %d, effect %d, detail %u, victim %d\n", at.by,
 				at.effect, at.detail, v);
 		}
 	print(&sum);

@@ -192,8 +192,9 @@ def variant(nic, workers):
 def main(cases, variants=(("tap", 1), ("af_packet", 1)), options=()):
     """`--list` or names on the command line; a line `ok NAME` or `not ok NAME: why` each.
 
-    A case takes a Box; its name gets the NIC's appended, and the workers' if there are several. Cases
-    that start their own box are marked by an attribute `alone`, and take a NIC and how many workers.
+    A case takes a Box; its name gets the NIC's appended, and the workers' if there are several.
+    Cases that start their own box are marked by an attribute `alone`, and take a NIC and how many
+    workers.
     """
     names = [f"{name}_{variant(*v)}" for v in variants for name in cases]
     if sys.argv[1:] == ["--list"]:

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Nothing that was acknowledged is lost, whichever process is killed: a ledger over real kills.
 
-Writers at QoS 1 and 2 and durable subscribers run on while a process gets SIGKILL again and again; each
-victim is seen dead, and its successor alive. Lost and (QoS 2) duplicated must be 0. Three cycles for each
-process, 20 with --long.
+Writers at QoS 1 and 2 and durable subscribers run on while a process gets SIGKILL again and again;
+each victim is seen dead, and its successor alive. Lost and (QoS 2) duplicated must be 0. Three
+cycles for each process, 20 with --long.
 """
 import json
 import os
@@ -80,14 +80,15 @@ def one_process(process):
         def strike():
             victim = box.pids()[process]
             kill(victim)
-            wait_until("its successor", lambda: box.pids().get(process, victim) != victim, PATIENCE_S)
+            wait_until("its successor", lambda: box.pids().get(process, victim) != victim,
+                       PATIENCE_S)
         run_ledger(process, box.address, True, strike)
     return case
 
 
 @alone
 def all_processes_killed(nic, *options):
-    """Through the proxy on 127.0.0.1: the clients stay where they are while the network is made anew."""
+    """Through the proxy on 127.0.0.1: clients stay where they are, the network is made anew."""
     with tempfile.TemporaryDirectory(prefix="signalbox-ledger-") as data:
         os.chmod(data, 0o755)
         box = [Box(nic, *options, "--data", data)]

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A control plane that is killed serves again soon, however much is stored.
 
-20,000 stored sessions; with --long a million, and 64 MB of journal to replay. The figures are printed; the
-bound that fails is generous.
+20,000 stored sessions; with --long a million, and 64 MB of journal to replay. The figures are
+printed; the bound that fails is generous.
 """
 import os
 import re
@@ -47,7 +47,8 @@ def fill(data):
 
 def journal_bytes(data):
     store = os.path.join(data, "store")
-    return sum(os.path.getsize(os.path.join(store, f)) for f in os.listdir(store) if f.endswith(".log"))
+    logs = [f for f in os.listdir(store) if f.endswith(".log")]
+    return sum(os.path.getsize(os.path.join(store, f)) for f in logs)
 
 
 def fill_journal(box, data):
@@ -88,20 +89,22 @@ def controlplane_with_many_sessions(nic, *options):
             loaded = time.monotonic() - started
             journal = fill_journal(box, data)
             victim = box.pids()["signalbox-controlplane"]
-            killed_s = connack(box, f"many-{SESSIONS // 2}", lambda: os.kill(victim, signal.SIGKILL))
+            killed_s = connack(
+                box, f"many-{SESSIONS // 2}", lambda: os.kill(victim, signal.SIGKILL))
             wait_until("a new control plane", lambda: box.pids().get(
                 "signalbox-controlplane", victim) != victim)
             again_s = connack(box, f"many-{SESSIONS // 3}")
-            out = beside("mosquitto_sub", "-h", box.address, "-i", "many-7", "-c", "-q", "1", "-t", "many-7",
-                         "-C", "1", "-F", "%l")
+            out = beside("mosquitto_sub", "-h", box.address, "-i", "many-7", "-c", "-q", "1",
+                         "-t", "many-7", "-C", "1", "-F", "%l")
             check(out == str(BODY_BYTES - 1), out)
-            print(f"# {SESSIONS} sessions, {journal >> 20} MiB of journal: box serves after {loaded:.1f} s; "
-                  f"control plane killed to CONNACK {killed_s * 1000:.0f} ms, then {again_s * 1000:.1f} ms",
-                  flush=True)
+            print(f"# {SESSIONS} sessions, {journal >> 20} MiB of journal: box serves after "
+                  f"{loaded:.1f} s; control plane killed to CONNACK {killed_s * 1000:.0f} ms, "
+                  f"then {again_s * 1000:.1f} ms", flush=True)
             check(killed_s < PATIENCE_S, f"{killed_s:.1f} s")
         finally:
             box.stop()
 
 
 if __name__ == "__main__":
-    sys.exit(main({"controlplane_with_many_sessions": controlplane_with_many_sessions}, [("tap", 1)]))
+    CASES = {"controlplane_with_many_sessions": controlplane_with_many_sessions}
+    sys.exit(main(CASES, [("tap", 1)]))

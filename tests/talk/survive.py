@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""What survives, between unmodified clients: QoS 1 and 2, sessions, retained, wills, takeover, expiry.
+"""What survives, between unmodified clients: QoS 1 and 2, sessions, retained, wills, takeover.
 
-Over each software NIC, with one worker and with two.
+And expiry. Over each software NIC, with one worker and with two.
 """
 import os
 import sys
@@ -40,12 +40,14 @@ def mosquitto_qos_pairs(box):
 def mosquitto_persistent_session(box):
     for version in ("mqttv311", "mqttv5"):
         more = ["-x", "600"] if version == "mqttv5" else []
-        durable = ["-V", version, "-c", "-i", f"mosq-{version}", "-q", "2", "-t", f"mk/{version}", *more]
+        durable = ["-V", version, "-c", "-i", f"mosq-{version}", "-q", "2", "-t", f"mk/{version}",
+                   *more]
         with box.subscribe(*durable, "-E"):
             pass
         text = "".join(f"line-{i}\n" for i in range(500)).encode()
         box.publish("-V", version, "-t", f"mk/{version}", "-q", "2", "-l", stdin=text)
-        with Process("stdbuf", "-oL", "mosquitto_sub", "-h", box.address, *durable, "-C", "500") as sub:
+        command = ["stdbuf", "-oL", "mosquitto_sub", "-h", box.address, *durable, "-C", "500"]
+        with Process(*command) as sub:
             lines, code = sub.wait_exit()
             check(code == 0 and lines == [f"line-{i}" for i in range(500)],
                   f"exit {code}, {len(lines)} lines, or out of order")

@@ -31,7 +31,8 @@ class Client:
         self.c.max_inflight_messages_set(options.get("inflight", 20))
         self.c.on_connect = lambda *a: self._put(
             "connect", (a[2]["session present"], int(getattr(a[3], "value", a[3])), a[-1]))
-        self.c.on_subscribe = lambda *a: self._put("subscribe", [int(getattr(q, "value", q)) for q in a[3]])
+        self.c.on_subscribe = lambda *a: self._put(
+            "subscribe", [int(getattr(q, "value", q)) for q in a[3]])
         self.c.on_unsubscribe = lambda *a: self._put("unsubscribe", a[2])
         self.c.on_message = lambda _c, _u, m: self._put("message", m)
         self.c.on_publish = lambda *a: self._put("publish", a[2])
@@ -60,7 +61,7 @@ class Client:
         return bool(present)
 
     def expect(self, kind, patience_s=PATIENCE_S):
-        """The next event, which must be of that kind; what we published being acknowledged is no news."""
+        """The next event, of that kind; what we published being acknowledged is no news."""
         end = time.monotonic() + patience_s
         while True:
             got = self.events.get(timeout=max(0.001, end - time.monotonic()))
@@ -97,7 +98,7 @@ class Client:
         return info
 
     def nothing(self, probe, topic="probe"):
-        """No message is on its way: what `probe` publishes now is the next to come. Needs the topic."""
+        """No message is on its way: what `probe` publishes now is next. Needs the topic."""
         probe.publish(topic, "probe", 1)
         self.message("probe", topic)
 

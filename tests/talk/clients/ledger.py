@@ -1,8 +1,8 @@
 """Publishers and durable subscribers that keep a ledger while the box is killed under them.
 
-ledger.py ADDRESS RUN MESSAGES: prints "acknowledged N" as it goes; after the last message drains, and
-prints one line of JSON. The rules are those of tests/talk/ledger.py. Paho for Python, MQTT 3.1.1;
-each identity is one paho client that reconnects by itself and keeps what is in flight.
+ledger.py ADDRESS RUN MESSAGES: prints "acknowledged N" as it goes; after the last message drains,
+and prints one line of JSON. The rules are those of tests/talk/ledger.py. Paho for Python, MQTT
+3.1.1; each identity is one paho client that reconnects by itself and keeps what is in flight.
 """
 import collections
 import json

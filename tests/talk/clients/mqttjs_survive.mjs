@@ -130,7 +130,8 @@ async function willAndTakeover(version) {
   const watch = new Client(`js-watch-${version}`, version);
   await watch.connect();
   await watch.c.subscribeAsync(`jsw/${version}/#`, { qos: 2 });
-  const will = { topic: `jsw/${version}/will`, payload: Buffer.from("gone"), qos: 2, retain: false };
+  const payload = Buffer.from("gone");
+  const will = { topic: `jsw/${version}/will`, payload, qos: 2, retain: false };
   const doomed = new Client(`js-doomed-${version}`, version, { will });
   await doomed.connect();
   await doomed.drop();

@@ -75,7 +75,8 @@ def retained(address):
         sub = Client(address, f"kept-sub-{version}", version)
         sub.connect()
         sub.subscribe(f"{base}/#", 2)
-        got = {m.topic: (m.payload, m.qos, bool(m.retain)) for m in (sub.expect("message") for _ in range(3))}
+        messages = [sub.expect("message") for _ in range(3)]
+        got = {m.topic: (m.payload, m.qos, bool(m.retain)) for m in messages}
         want = {f"{base}/{q}": (f"value-{q}".encode(), q, True) for q in (0, 1, 2)}
         assert got == want, got
         # What is published now is no retained message for those who listen already.
@@ -163,18 +164,21 @@ def will_delay(address):
     pub = Client(address, "delay-pub")
     pub.connect()
     # Back before it is due: no will.
-    c = Client(address, "delay-back", clean=False, expiry=600, will=("delay/back", "no", 1, False, 30))
+    c = Client(address, "delay-back", clean=False, expiry=600,
+               will=("delay/back", "no", 1, False, 30))
     c.connect(clean=True)
     c.drop()
     assert c.connect(clean=False)
     watch.nothing(pub)
     c.disconnect()
     # Not back: after the delay, or when the session ends, whichever is first.
-    c = Client(address, "delay-due", clean=False, expiry=600, will=("delay/due", "due", 1, False, 1))
+    c = Client(address, "delay-due", clean=False, expiry=600,
+               will=("delay/due", "due", 1, False, 1))
     c.connect(clean=True)
     c.drop()
     watch.message("due", "delay/due")
-    c = Client(address, "delay-expiry", clean=False, expiry=1, will=("delay/expiry", "over", 1, False, 600))
+    c = Client(address, "delay-expiry", clean=False, expiry=1,
+               will=("delay/expiry", "over", 1, False, 600))
     c.connect(clean=True)
     c.drop()
     watch.message("over", "delay/expiry")
@@ -265,7 +269,8 @@ def flow(address):
     pub.connect()
     for i in range(200):
         pub.publish("flow", str(i), 2)
-    assert [sub.expect("message").payload for _ in range(200)] == [str(i).encode() for i in range(200)]
+    got = [sub.expect("message").payload for _ in range(200)]
+    assert got == [str(i).encode() for i in range(200)], got
     for i in range(3):
         pub.publish("flow" if i == 0 else "", f"alias-{i}", 1, TopicAlias=1)
         sub.message(f"alias-{i}", "flow")

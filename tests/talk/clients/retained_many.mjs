@@ -1,5 +1,5 @@
-// 100,000 retained topics reach one `#` subscriber completely while publishes go on, and no observer
-// sees a value go backwards. Runs beside the box: ADDRESS TOPICS.
+// 100,000 retained topics reach one `#` subscriber completely while publishes go on, and no
+// observer sees a value go backwards. Runs beside the box: ADDRESS TOPICS.
 import assert from "node:assert";
 import { createRequire } from "node:module";
 
@@ -62,7 +62,8 @@ async function writeOn() {
 }
 
 const observers = [new Observer("many-0"), new Observer("many-1"), new Observer("many-2")];
-said = () => observers.map((o) => `${o.name}: ${o.last.size} topics, ${o.retained} retained`).join("; ");
+const tell = (o) => `${o.name}: ${o.last.size} topics, ${o.retained} retained`;
+said = () => observers.map(tell).join("; ");
 const writing = writeOn();
 await observers[0].open(0);
 await observers[1].open(1);
