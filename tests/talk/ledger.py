@@ -59,8 +59,8 @@ def run_ledger(name, address, beside, strike):
     print(f"# SIGNALBOX_SEED={seed}")
     rng = random.Random(seed)
     count = STRIDE * (CYCLES + 1)
-    command = [PYTHON, "-B", CLIENT, address, f"ledger-{name}", str(count)]
-    with Process(*command, beside=beside) as client:
+    run = f"ledger-{name}-{os.getpid()}"  # sessions of an earlier run may still be there
+    with Process(PYTHON, "-B", CLIENT, address, run, str(count), beside=beside) as client:
         client.wait_line("started", PATIENCE_S)
         at = 0
         for _ in range(CYCLES):
