@@ -260,6 +260,8 @@ void route_fan_out_here(struct worker *w, struct message *m)
 uint64_t route_others(const struct route *r)
 {
 	const uint64_t all = r->workers == 64 ? UINT64_MAX : (1ull << r->workers) - 1;
+
+	ASSERT(r->self < ROUTE_WORKERS_MAX);
 	return all & ~(1ull << r->self);
 }
 

@@ -165,9 +165,9 @@ static struct three *three_open(uint32_t workers)
 	static struct three t;
 
 	t = (struct three){.peers = peers_create(workers)};
-	for (uint16_t i = 0; i < workers; i++) {
+	for (uint32_t i = 0; i < workers; i++) {
 		struct worker *w = &t.worker[i];
-		w->conf = (struct box_conf){.worker = i, .key = key, .peers = t.peers};
+		w->conf = (struct box_conf){.worker = (uint16_t)i, .key = key, .peers = t.peers};
 		w->conf.pools.control = pool();
 		w->counters = &t.counters[i];
 		steer_init(w);

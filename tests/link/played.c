@@ -25,9 +25,9 @@ enum err sessions_create(
 	return played.dead;
 }
 
-void sessions_destroy(struct sessions **s)
+void sessions_destroy(struct sessions **out)
 {
-	*s = NULL;
+	*out = NULL;
 }
 
 enum sessions_answer sessions_connect(

@@ -42,16 +42,13 @@ static const struct scene_faults tight_faults = {.drops = true,
 	.slow_disk = true,
 	.dataplane_kills = true};
 
-static uint64_t now_playing; /* for whoever looks at an abort */
+/* For whoever looks at an abort; written before it, since a handler may not. */
+static char last_words[96];
+static int last_words_size;
 
 static void on_abort(int number)
 {
-	char line[96];
-	const int n = snprintf(line, sizeof(line),
-		"# died in a scene; again: SIGNALBOX_SEED=%llu fault_sim one_seed\n",
-		(unsigned long long)now_playing);
-
-	if (n > 0 && write(STDOUT_FILENO, line, (size_t)n) < 0)
+	if (write(STDOUT_FILENO, last_words, (size_t)last_words_size) < 0)
 		_exit(101);
 	signal(number, SIG_DFL);
 	raise(number);
@@ -59,7 +56,9 @@ static void on_abort(int number)
 
 static struct scene_result play(const struct scene_conf *conf)
 {
-	now_playing = conf->seed;
+	last_words_size = snprintf(last_words, sizeof(last_words),
+		"# died in a scene; again: SIGNALBOX_SEED=%llu fault_sim one_seed\n",
+		(unsigned long long)conf->seed);
 	return scene_run(conf);
 }
 
