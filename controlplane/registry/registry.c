@@ -94,6 +94,7 @@ static void set_refused(struct registry *r, uint32_t index, enum claim_due what)
 	struct claim *c = claim_at(r, index);
 
 	registry_let_go(r, index);
+	claim_not_again(r, index);
 	c->state = CLAIM_REFUSED;
 	c->session = POOL_NONE;
 	c->due = 0;
@@ -250,6 +251,8 @@ static void connect_new(
 	char assigned[REGISTRY_ID_BYTES + 1];
 	const enum shm_verdict verdict = ask_accounts(c);
 
+	claim->again = (c->flags & SHM_CONNECT_AGAIN) != 0;
+	r->again += claim->again;
 	if (verdict != SHM_GRANTED) {
 		registry_refuse(r, index, verdict);
 		return;

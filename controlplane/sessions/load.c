@@ -120,6 +120,10 @@ void sessions_hello(struct sessions *s, uint32_t worker, uint64_t dp_generation,
 	 * of the box, in which generations were counted from 1, too. */
 	if (!loaded && peer->mark != 0)
 		forget_mark(s, worker);
+	if (!loaded) { /* its connections have nothing to do with those of before */
+		s->meta.dataplane++;
+		s->meta_dirty = true;
+	}
 	peer->greeted = true;
 	/* Who is not loaded serves nobody, so there is nothing to be said again. */
 	peer->resynced = !loaded;

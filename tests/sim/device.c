@@ -389,12 +389,6 @@ bool device_unsubscribe(struct device *d, const char *filter)
 	return false;
 }
 
-void device_asked_again(struct device *d)
-{
-	if (!d->granted && !client_gone(d->client) && !d->conf.clean && d->kept == KEPT_NOTHING)
-		d->kept = KEPT_MAYBE;
-}
-
 void device_confused(struct device *d)
 {
 	d->confused |= !d->granted;
