@@ -562,6 +562,18 @@ static void another_connection_is_not_the_same(void)
 	}
 }
 
+/* Else it would look like the one before to whoever comes after us. */
+static void nobody_is_loaded_before_it_is_counted(void)
+{
+	with(&willing);
+	rig_restart(&rig, 0, true);
+	rig_hear(&rig, 0);
+	CU_ASSERT(strstr(rig_said(&rig), "loaded") == NULL);
+	rig_run(&rig);
+	CU_ASSERT(strstr(rig_said(&rig), "loaded") != NULL);
+	rig_fini(&rig);
+}
+
 static void a_bad_will_is_not_let_in(void)
 {
 	const struct sessions_connect c = {.client_id = span_str("x"),
@@ -600,6 +612,7 @@ static const struct unit_test tests[] = {
 	{"a_connect_asked_again_is_the_same", a_connect_asked_again_is_the_same},
 	{"what_it_was_answered_is_kept", what_it_was_answered_is_kept},
 	{"another_connection_is_not_the_same", another_connection_is_not_the_same},
+	{"nobody_is_loaded_before_it_is_counted", nobody_is_loaded_before_it_is_counted},
 	{"a_bad_will_is_not_let_in", a_bad_will_is_not_let_in},
 };
 
