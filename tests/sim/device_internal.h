@@ -49,6 +49,7 @@ struct device {
 	struct rng rng;
 	uint64_t now_us;
 	bool stay, purge, leaving, confused;
+	bool over;                    /* our session: whatever is present is another one */
 	bool clean;                   /* what this connection's CONNECT said */
 	uint64_t retry_us;            /* not before */
 	uint64_t patient_us;          /* until then; UINT64_MAX: for ever */
