@@ -496,6 +496,16 @@ bool registry_list(const struct registry *r, uint32_t *cursor, struct registry_s
 	return true;
 }
 
+static void check_again(const struct registry *r)
+{
+	uint32_t again = 0;
+
+	for (uint32_t w = 0; w < r->conf.workers; w++)
+		for (uint32_t i = r->of[w].first; i != POOL_NONE; i = r->of[w].links[i].next)
+			again += claim_at(r, i)->again;
+	ASSERT(again == r->again);
+}
+
 void registry_check(const struct registry *r)
 {
 	uint32_t claims = 0, waiting = 0;
@@ -526,4 +536,5 @@ void registry_check(const struct registry *r)
 		claims += claim_at(r, i)->state == CLAIM_GONE;
 	ASSERT(claims + waiting == r->claims.out);
 	ASSERT(bytes == r->id_bytes);
+	check_again(r);
 }
