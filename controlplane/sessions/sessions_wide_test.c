@@ -550,8 +550,8 @@ static void another_connection_is_not_the_same(void)
 		rig_connect(&rig, &willing);
 		rig_run(&rig);
 		rig_restart(&rig, 0, i == 0);
-		rig_run(&rig);
 		sessions_expect(rig.s, true);
+		rig_run(&rig);
 		resynced();
 		again.again = i != 3;
 		again.index += i == 1;
