@@ -311,9 +311,11 @@ bool device_turn(struct device *d, uint64_t now_us)
 	}
 	if (!device_live(d))
 		return false;
-	/* Not `||`: everything goes out that can. */
-	const bool may = now_us >= d->granted_us + d->hold_us;
-	return send_due(d) | send_wants(d) | (may && device_send(d));
+	bool any = send_due(d);
+	any |= send_wants(d);
+	if (now_us >= d->granted_us + d->hold_us)
+		any |= device_send(d);
+	return any;
 }
 
 uint64_t device_next_us(const struct device *d)
