@@ -162,6 +162,7 @@ static bool prepare(struct controlplane *cp, struct sessions_now now)
 			registry_asked(cp->registry);
 		worked |= !cp->waits;
 	}
+	sessions_expect(cp->sessions, registry_expects(cp->registry));
 	while (sessions_next_ready(cp->sessions, &ready)) {
 		registry_ready(cp->registry, &ready);
 		worked = true;

@@ -137,9 +137,11 @@ static bool is_done(struct world *w, uint32_t worker, uint64_t sequence)
 	return e.slot.done.sequence == sequence;
 }
 
+/* That the dataplane is another one is on the disk by then. */
 static void loaded(struct world *w)
 {
 	turn(w);
+	pass(w, 2 * SYNC_US);
 	for (uint32_t i = 0; i < WORKERS; i++)
 		CU_ASSERT(hear(w, i, SHM_EVENT_LOADED).slot.type != 0);
 	turn(w);
@@ -397,6 +399,7 @@ static void a_new_dataplane_is_told_everything(void)
 	pass(&w, 2 * SYNC_US);
 	start_workers(&w, false);
 	turn(&w);
+	pass(&w, 2 * SYNC_US);
 	for (uint32_t i = 0; i < WORKERS; i++) {
 		const struct link_event e = hear(&w, i, SHM_EVENT_QUEUE_SUBSCRIBE);
 		CU_ASSERT(e.slot.replica.session == g.session && e.slot.replica.token == 0);

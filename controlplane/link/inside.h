@@ -15,6 +15,7 @@ struct peer {
 	const uint8_t *arena;   /* theirs: of commands */
 	struct parts parts;     /* of the STORE that comes */
 	struct carrier carrier; /* the effect under way */
+	bool greeted;           /* in this generation; before, effects are for its predecessor */
 	bool full;              /* events or their text found no room at the last try */
 	bool blocked; /* its next command cannot be taken until something else has happened */
 };

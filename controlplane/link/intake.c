@@ -28,6 +28,7 @@ bool intake_notice(struct controlplane *cp, struct sessions_now now)
 	cp->dp_generation = generation;
 	for (uint32_t w = 0; w < cp->workers; w++) {
 		cp->peers[w].events.receiver = (uint32_t)generation;
+		cp->peers[w].greeted = false;
 		forget(&cp->peers[w]);
 		registry_worker_gone(cp->registry, w);
 	}
@@ -39,6 +40,7 @@ static void greet(struct controlplane *cp, uint32_t worker, struct sessions_now 
 {
 	forget(&cp->peers[worker]);
 	registry_worker_gone(cp->registry, worker);
+	cp->peers[worker].greeted = true;
 	sessions_hello(
 		cp->sessions, worker, cp->dp_generation, cp->command->hello.loaded != 0, now);
 }

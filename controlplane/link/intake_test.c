@@ -419,6 +419,40 @@ static void a_connect_brings_its_will(void)
 	played_fini(&w);
 }
 
+/* Whoever may be known from before us is waited for, until it is asked for. */
+static void a_connect_that_is_asked_again_is_expected(void)
+{
+	const struct span none = {NULL, 0};
+	struct shm_connect c = {
+		.connection = {3, 1}, .receive_max = 10, .flags = SHM_CONNECT_AGAIN};
+	struct world w;
+
+	played_init(&w);
+	played.connect_later = true;
+	CU_ASSERT(played_connect(&w, 1, 1, "a"));
+	played_turn(&w);
+	CU_ASSERT(!played.expects);
+	CU_ASSERT(link_fake_connect(&w.workers[0], &c, span_str("b"), none, none, none));
+	played_turn(&w);
+	CU_ASSERT(played.expects);
+	played.connect_later = false;
+	played_turn(&w);
+	CU_ASSERT_FATAL(played.count == 2);
+	CU_ASSERT(!played.expects && !played.calls[0].connect.again);
+	CU_ASSERT(played.calls[1].connect.again);
+	played_forget();
+	played.connect_later = true;
+	c.connection.index = 4;
+	CU_ASSERT(link_fake_connect(&w.workers[0], &c, span_str("c"), none, none, none));
+	played_turn(&w);
+	CU_ASSERT(played.expects);
+	const struct shm_closed closed = {.connection = c.connection};
+	CU_ASSERT(link_fake_say(&w.workers[0], SHM_COMMAND_CLOSED, &closed, sizeof(closed)));
+	played_turn(&w);
+	CU_ASSERT(!played.expects);
+	played_fini(&w);
+}
+
 static void wills_that_cannot_be_are_refused(void)
 {
 	static const char *const topics[] = {"", "a/#", "+", "\xff"};
@@ -546,6 +580,7 @@ static const struct unit_test tests[] = {
 	{"lies_in_slots_are_found_out", lies_in_slots_are_found_out},
 	{"filters_and_names_are_text", filters_and_names_are_text},
 	{"a_connect_brings_its_will", a_connect_brings_its_will},
+	{"a_connect_that_is_asked_again_is_expected", a_connect_that_is_asked_again_is_expected},
 	{"wills_that_cannot_be_are_refused", wills_that_cannot_be_are_refused},
 	{"who_is_not_ready_waits_and_others_do_not", who_is_not_ready_waits_and_others_do_not},
 	{"the_end_of_a_session_is_told", the_end_of_a_session_is_told},

@@ -3,7 +3,8 @@
  * For one worker, in this order: what has begun; all that the registry has to
  * say; then what the sessions have. So no DELIVER comes before its GRANT; that
  * RECEIVED_ID and QUEUE_PLACE come before it is the sessions' doing, which call
- * nobody ready before these are taken. */
+ * nobody ready before these are taken. To a worker of a new dataplane nothing goes from the
+ * sessions before it has greeted: what they have was for the one before. */
 #include "controlplane/link/inside.h"
 
 /* Counted once for each time that room runs out. */
@@ -83,7 +84,7 @@ bool outlet_push(struct controlplane *cp, uint32_t worker, struct sessions_now n
 	bool worked = false;
 
 	bool room = push_begun(cp, peer, &worked) && push_registry(cp, worker, &worked);
-	for (uint32_t i = 0; room && i < CONTROLPLANE_BURST; i++) {
+	for (uint32_t i = 0; room && peer->greeted && i < CONTROLPLANE_BURST; i++) {
 		if (shm_tx_room(&peer->events) == 0)
 			room = false;
 		else if (!sessions_next(cp->sessions, worker, &e, now))

@@ -187,6 +187,9 @@ static void a_silent_dataplane_is_not_told_the_rest(void)
 	played_turn(&w);
 	shm_region_start(w.dp, 7);
 	played_turn(&w);
+	link_fake_start(&w.workers[0], w.dp, w.cp, 0);
+	CU_ASSERT(link_fake_hello(&w.workers[0], true));
+	played_turn(&w);
 	played_done(0, 2);
 	const struct link_event e = played_event(&w, 0);
 	CU_ASSERT(e.slot.type == SHM_EVENT_DONE && e.slot.receiver == 2);
@@ -256,6 +259,26 @@ static void the_store_is_counted(void)
 	played_fini(&w);
 }
 
+/* What the sessions have before a greeting is for the dataplane before: its DONE, its wills. */
+static void what_waits_is_not_for_the_next_dataplane(void)
+{
+	const struct span none = {NULL, 0};
+	struct world w;
+
+	played_init(&w);
+	shm_region_start(w.dp, 7);
+	for (uint32_t i = 0; i < WORKERS; i++)
+		link_fake_start(&w.workers[i], w.dp, w.cp, i);
+	played_done(0, 5);
+	played_effect(0, SHM_EVENT_PUBLISH, sizeof(struct shm_publish), 5, span_str("p"), none);
+	played_turn(&w);
+	CU_ASSERT(link_fake_next(&w.workers[0]).slot.type == 0);
+	CU_ASSERT(link_fake_hello(&w.workers[0], true));
+	played_turn(&w);
+	CU_ASSERT(played_event(&w, 0).slot.type == SHM_EVENT_DONE);
+	played_fini(&w);
+}
+
 static const struct unit_test tests[] = {
 	{"effects_arrive_with_their_text", effects_arrive_with_their_text},
 	{"long_effects_go_in_parts", long_effects_go_in_parts},
@@ -265,6 +288,7 @@ static const struct unit_test tests[] = {
 	{"what_has_begun_is_finished", what_has_begun_is_finished},
 	{"what_has_begun_is_not_for_the_next_dataplane",
 		what_has_begun_is_not_for_the_next_dataplane},
+	{"what_waits_is_not_for_the_next_dataplane", what_waits_is_not_for_the_next_dataplane},
 	{"a_silent_dataplane_is_not_told_the_rest", a_silent_dataplane_is_not_told_the_rest},
 	{"a_dead_store_ends_everything", a_dead_store_ends_everything},
 	{"a_store_that_cannot_be_used_starts_nothing", a_store_that_cannot_be_used_starts_nothing},

@@ -214,12 +214,21 @@ void claim_will_free(struct registry *r, uint32_t index)
 	c->will_size = 0;
 }
 
+void claim_not_again(struct registry *r, uint32_t index)
+{
+	struct claim *c = claim_at(r, index);
+
+	r->again -= c->again;
+	c->again = false;
+}
+
 void claim_detach(struct registry *r, uint32_t index)
 {
 	struct claim *c = claim_at(r, index);
 	uint32_t *at = claim_bucket(r, c->worker, c->connection);
 
 	ASSERT(!c->detached);
+	claim_not_again(r, index);
 	while (*at != index)
 		at = &claim_at(r, *at)->same_hash;
 	*at = c->same_hash;

@@ -37,6 +37,7 @@ struct claim {
 	uint8_t worker, state, due, verdict, protocol, version;
 	bool assigned; /* the client id is ours, and the GRANT tells it */
 	bool clean, present, durable;
+	bool again;    /* a registry before us may have asked for it, and we have not yet */
 	bool asked;    /* PREPARES: sessions/ has it, and will answer */
 	bool detached; /* not to be found any more: its connection is gone */
 };
@@ -60,6 +61,7 @@ struct registry {
 	struct chain gone;                 /* to be told to sessions/ */
 	uint32_t refusals[SHM_WORKERS_MAX];
 	uint64_t epoch, assigned; /* counters */
+	uint32_t again;           /* claims that are */
 	size_t id_bytes, will_bytes;
 	bool *session_used; /* by index, for listing */
 	void *memory[2];    /* of the pools */
@@ -87,6 +89,8 @@ uint32_t claim_new(struct registry *r, uint32_t worker, struct shm_connection co
 /* A copy of its will. False: no room. */
 MUST_USE bool claim_will_create(struct registry *r, uint32_t index, struct span will);
 void claim_will_free(struct registry *r, uint32_t index);
+/* It has been asked for, or will not be. */
+void claim_not_again(struct registry *r, uint32_t index);
 /* Out of every queue that leads to its worker: its connection is gone. */
 void claim_detach(struct registry *r, uint32_t index);
 void claim_free(struct registry *r, uint32_t index); /* detaches it, too */

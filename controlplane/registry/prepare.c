@@ -26,7 +26,8 @@ bool registry_next_connect(const struct registry *r, struct sessions_connect *ou
 		.will = {c->will, c->will_size},
 		.session_expiry_s = c->session_expiry_s,
 		.receive_max = c->receive_max,
-		.clean = c->clean};
+		.clean = c->clean,
+		.again = c->again};
 	return true;
 }
 
@@ -38,6 +39,7 @@ void registry_asked(struct registry *r)
 	chain_remove(&r->prepare, index);
 	claim_at(r, index)->asked = true;
 	claim_will_free(r, index);
+	claim_not_again(r, index);
 }
 
 /* Its connection ended meanwhile. */
@@ -91,6 +93,11 @@ void registry_ready(struct registry *r, const struct sessions_ready *ready)
 		registry_refuse(r, index, SHM_REFUSED_BUSY);
 		registry_pass_on(r, session);
 	}
+}
+
+bool registry_expects(const struct registry *r)
+{
+	return r->again > 0;
 }
 
 bool registry_next_gone(struct registry *r, uint64_t *session, uint64_t *epoch)

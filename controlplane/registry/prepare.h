@@ -6,6 +6,7 @@
  *
  *	registry_next_gone     -> sessions_gone       all of them
  *	registry_next_connect  -> sessions_connect    TAKEN: registry_asked; LATER: next turn
+ *	registry_expects       -> sessions_expect     whether there are more that are asked again
  *	sessions_next_ready    -> registry_ready      all of them
  *	registry_next          -> event ring          all of them, before any effect of sessions
  *
@@ -21,6 +22,9 @@ MUST_USE bool registry_next_connect(const struct registry *r, struct sessions_co
 /* That one was taken: one registry_ready follows, whatever happens. */
 void registry_asked(struct registry *r);
 void registry_ready(struct registry *r, const struct sessions_ready *ready);
+
+/* Some CONNECT that one before us may have taken is not asked for yet. */
+bool registry_expects(const struct registry *r);
 
 /* A kept session whose connection is gone or fenced; taken. */
 MUST_USE bool registry_next_gone(struct registry *r, uint64_t *session, uint64_t *epoch);

@@ -94,6 +94,7 @@ static void set_refused(struct registry *r, uint32_t index, enum claim_due what)
 	struct claim *c = claim_at(r, index);
 
 	registry_let_go(r, index);
+	claim_not_again(r, index);
 	c->state = CLAIM_REFUSED;
 	c->session = POOL_NONE;
 	c->due = 0;
@@ -250,6 +251,8 @@ static void connect_new(
 	char assigned[REGISTRY_ID_BYTES + 1];
 	const enum shm_verdict verdict = ask_accounts(c);
 
+	claim->again = (c->flags & SHM_CONNECT_AGAIN) != 0;
+	r->again += claim->again;
 	if (verdict != SHM_GRANTED) {
 		registry_refuse(r, index, verdict);
 		return;
@@ -493,6 +496,16 @@ bool registry_list(const struct registry *r, uint32_t *cursor, struct registry_s
 	return true;
 }
 
+static void check_again(const struct registry *r)
+{
+	uint32_t again = 0;
+
+	for (uint32_t w = 0; w < r->conf.workers; w++)
+		for (uint32_t i = r->of[w].first; i != POOL_NONE; i = r->of[w].links[i].next)
+			again += claim_at(r, i)->again;
+	ASSERT(again == r->again);
+}
+
 void registry_check(const struct registry *r)
 {
 	uint32_t claims = 0, waiting = 0;
@@ -523,4 +536,5 @@ void registry_check(const struct registry *r)
 		claims += claim_at(r, i)->state == CLAIM_GONE;
 	ASSERT(claims + waiting == r->claims.out);
 	ASSERT(bytes == r->id_bytes);
+	check_again(r);
 }

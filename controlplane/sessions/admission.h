@@ -19,6 +19,7 @@ struct sessions_connect {
 	uint32_t session_expiry_s;
 	uint16_t receive_max;
 	bool clean;
+	bool again; /* one before us may have taken it: it is answered the same */
 };
 
 /* What the GRANT says of it, once that is committed. */

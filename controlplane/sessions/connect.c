@@ -115,12 +115,33 @@ static uint32_t expiry_of(const struct sessions *s, const struct sessions_connec
 	return c->session_expiry_s < most ? c->session_expiry_s : most;
 }
 
-static void set_connection(struct sessions *s, struct stored *st, const struct sessions_connect *c)
+static void set_connection(
+	struct sessions *s, struct stored *st, const struct sessions_connect *c, bool present)
 {
 	st->record.connected = true;
 	st->record.epoch = c->epoch;
 	st->record.expiry_s = expiry_of(s, c);
+	st->record.connect = (struct schema_connect){.dataplane = s->meta.dataplane,
+		.worker = c->worker,
+		.index = c->connection.index,
+		.generation = c->connection.generation,
+		.present = present};
 	stored_set_online(s, st, c->worker, c->connection, c->receive_max);
+}
+
+/* A control plane before us has taken this very CONNECT, and its worker has not heard. NULL: none
+ * has. */
+static struct stored *taken_before(struct sessions *s, const struct sessions_connect *c)
+{
+	struct stored *st = c->again ? stored_get(s, stored_id_of(s, c->client_id)) : NULL;
+
+	if (st == NULL || !st->record.connected || st->online)
+		return NULL;
+	const struct schema_connect *k = &st->record.connect;
+	const bool same = k->dataplane == s->meta.dataplane && k->worker == c->worker &&
+			  k->index == c->connection.index &&
+			  k->generation == c->connection.generation;
+	return same ? st : NULL;
 }
 
 static struct stored *found(
@@ -174,12 +195,36 @@ static void resume(struct sessions *s, struct stored *st, struct batch *b, struc
 		batch_delete(b, &due);
 }
 
+/* It is down with the batch that is submitted here. */
+static void write_connected(struct sessions *s, const struct sessions_connect *c,
+	struct connecting *n, struct stored *st, bool present)
+{
+	struct batch *b = &s->batch;
+	const struct schema_key connected = {.kind = 'C', .id = st->id};
+
+	set_connection(s, st, c, present);
+	batch_put_nothing(b, &connected);
+	stored_write(b, st);
+	sessions_submit(s);
+	n->batch = s->submitted;
+	n->ready.session = st->id;
+	n->ready.present = present;
+	n->ready.durable = st->record.durable;
+	deliver_start(s, st, 0);
+}
+
 static void take(struct sessions *s, const struct sessions_connect *c, struct connecting *n,
 	struct sessions_now now)
 {
-	struct stored *st = found(s, c, now);
-	const bool present = st != NULL;
+	struct stored *st = taken_before(s, c);
 
+	if (st != NULL) {
+		sessions_batch(s);
+		write_connected(s, c, n, st, st->record.connect.present);
+		return;
+	}
+	st = found(s, c, now);
+	const bool present = st != NULL;
 	if (!present && expiry_of(s, c) == 0 && c->will.size == 0)
 		return;
 	if (!present && expiry_of(s, c) > 0 && s->meta.sessions >= s->config->sessions_max) {
@@ -194,16 +239,7 @@ static void take(struct sessions *s, const struct sessions_connect *c, struct co
 	if (st == NULL)
 		return;
 	set_will(s, b, st, c->will);
-	set_connection(s, st, c);
-	const struct schema_key connected = {.kind = 'C', .id = st->id};
-	batch_put_nothing(b, &connected);
-	stored_write(b, st);
-	sessions_submit(s);
-	n->batch = s->submitted;
-	n->ready.session = st->id;
-	n->ready.present = present;
-	n->ready.durable = st->record.durable;
-	deliver_start(s, st, 0);
+	write_connected(s, c, n, st, present);
 }
 
 static bool must_wait(const struct sessions *s)
@@ -329,6 +365,11 @@ bool sessions_next_ready(struct sessions *s, struct sessions_ready *out)
 	s->connects--;
 	free(c);
 	return true;
+}
+
+void sessions_expect(struct sessions *s, bool more)
+{
+	s->expects = more;
 }
 
 void sessions_gone(struct sessions *s, uint64_t session, uint64_t epoch, struct sessions_now now)

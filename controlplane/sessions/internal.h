@@ -53,6 +53,7 @@ struct sessions {
 	size_t ops_bytes;
 	uint64_t due_s; /* earliest deadline in the store; 0: look */
 	bool sweep_connected, sweep_garbage;
+	bool expects; /* CONNECTs that are asked again: whoever is not introduced may be theirs */
 	uint64_t connected_from;
 	struct peer peers[SHM_WORKERS_MAX];
 };

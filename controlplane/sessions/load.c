@@ -102,6 +102,17 @@ static void new_dataplane(struct sessions *s, uint64_t generation)
 	wills_worker_gone(s);
 }
 
+/* Its connections have nothing to do with those of before. It is not called loaded before that is
+ * down, nor before its mark is: to whoever comes after us it would look like the one before. */
+static void count_dataplane(struct sessions *s, struct peer *peer)
+{
+	s->meta.dataplane++;
+	s->meta_dirty = true;
+	sessions_batch(s);
+	sessions_submit(s);
+	peer->counted = s->submitted;
+}
+
 void sessions_hello(struct sessions *s, uint32_t worker, uint64_t dp_generation, bool loaded,
 	struct sessions_now now)
 {
@@ -120,6 +131,8 @@ void sessions_hello(struct sessions *s, uint32_t worker, uint64_t dp_generation,
 	 * of the box, in which generations were counted from 1, too. */
 	if (!loaded && peer->mark != 0)
 		forget_mark(s, worker);
+	if (!loaded)
+		count_dataplane(s, peer);
 	peer->greeted = true;
 	/* Who is not loaded serves nobody, so there is nothing to be said again. */
 	peer->resynced = !loaded;
@@ -261,6 +274,8 @@ bool load_next(struct sessions *s, uint32_t worker, struct sessions_now now)
 	struct piece p = {.s = s, .peer = peer, .worker = worker};
 
 	if (peer->stage == LOAD_NOTHING)
+		return false;
+	if (peer->stage == LOAD_END && s->completed < peer->counted)
 		return false;
 	if (peer->stage == LOAD_END) {
 		outbox_put(&peer->box, SHM_EVENT_LOADED, NULL, 0, NULL);

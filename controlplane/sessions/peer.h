@@ -85,8 +85,9 @@ struct peer {
 	uint64_t told_refused[SHM_RING_SLOTS], heard;
 	uint32_t told_refused_count;
 	bool greeted, resynced, loaded;
-	uint8_t stage;   /* enum load_stage */
-	uint8_t *cursor; /* key at which loading goes on */
+	uint64_t counted; /* token: then its dataplane is counted */
+	uint8_t stage;    /* enum load_stage */
+	uint8_t *cursor;  /* key at which loading goes on */
 	size_t cursor_size, cursor_room;
 	struct connectings ids; /* committed; their received ids are told */
 	struct stored_list ready, uncommitted, declined;

@@ -63,6 +63,8 @@ void sessions_destroy(struct sessions **out); /* the store stays open */
 /* From the registry. Nothing is asked twice for one token. */
 MUST_USE enum sessions_answer sessions_connect(
 	struct sessions *s, const struct sessions_connect *c, struct sessions_now now);
+/* Connections of before our start are still to come, by sessions_connect. */
+void sessions_expect(struct sessions *s, bool more);
 /* Taken: its entries may go out from now on, so its GRANT must be sent before any effect. */
 MUST_USE bool sessions_next_ready(struct sessions *s, struct sessions_ready *out);
 /* The connection was granted, and is gone or fenced; ENDED may have come before, or never comes. */

@@ -472,6 +472,108 @@ static void the_clock_may_jump(void)
 	rig_fini(&rig);
 }
 
+static void resynced(void)
+{
+	sessions_resynced(rig.s, 0, rig.now);
+	sessions_resynced(rig.s, 1, rig.now);
+	rig_run(&rig);
+}
+
+/* We die before the worker has heard of its CONNECT, and it is asked again. */
+static void a_connect_asked_again_is_the_same(void)
+{
+	struct rig_who again = willing;
+
+	again.again = true;
+	for (int sweeps = 0; sweeps < 2; sweeps++) {
+		rig_init(&rig);
+		rig_connect(&rig, &willing);
+		rig_run(&rig);
+		rig_restart(&rig, 0, false);
+		rig_said(&rig);
+		sessions_expect(rig.s, sweeps == 0);
+		resynced();
+		rig_connect(&rig, &again);
+		const struct sessions_ready ready = rig_ready(&rig);
+		CU_ASSERT(ready.present == (sweeps != 0)); /* it has disconnected meanwhile */
+		CU_ASSERT(ready.session == 1 && ready.durable);
+		CU_ASSERT(rig_store_rows(&rig.store, 'L') == 1);
+		CU_ASSERT(rig_store_rows(&rig.store, 'D') == 0);
+		rig.now.wall_ms += 20000;
+		rig_run(&rig);
+		rig_said(&rig);
+		leave(1, rig.epoch, 0);
+		rig.now.wall_ms += 10000;
+		rig_run(&rig);
+		CU_ASSERT(strstr(rig_said(&rig), "publish") != NULL);
+		rig_fini(&rig);
+	}
+}
+
+/* Who was there before is present all the same, and a clean start is not made twice. */
+static void what_it_was_answered_is_kept(void)
+{
+	struct rig_who again = willing;
+
+	with(&willing);
+	leave(1, rig.epoch, 0);
+	rig_connect(&rig, &willing);
+	rig_run(&rig);
+	rig_restart(&rig, 0, false);
+	sessions_expect(rig.s, true);
+	resynced();
+	again.again = true;
+	rig_connect(&rig, &again);
+	CU_ASSERT(rig_ready(&rig).present);
+	leave(1, rig.epoch, 0);
+	again.again = false;
+	again.clean = true;
+	rig_connect(&rig, &again);
+	rig_run(&rig);
+	rig_restart(&rig, 0, false);
+	sessions_expect(rig.s, true);
+	resynced();
+	again.again = true;
+	rig_connect(&rig, &again);
+	const struct sessions_ready ready = rig_ready(&rig);
+	CU_ASSERT(!ready.present && rig_store_rows(&rig.store, 'S') == 1);
+	CU_ASSERT(ready.session == 4097); /* the first number of the one before us */
+	rig_fini(&rig);
+}
+
+/* Its number may have been that of another connection, of another dataplane or worker. */
+static void another_connection_is_not_the_same(void)
+{
+	for (int i = 0; i < 4; i++) {
+		struct rig_who again = willing;
+		rig_init(&rig);
+		rig_connect(&rig, &willing);
+		rig_run(&rig);
+		rig_restart(&rig, 0, i == 0);
+		sessions_expect(rig.s, true);
+		rig_run(&rig);
+		resynced();
+		again.again = i != 3;
+		again.index += i == 1;
+		again.worker += i == 2;
+		rig_connect(&rig, &again);
+		CU_ASSERT(rig_ready(&rig).present);
+		rig_fini(&rig);
+	}
+}
+
+/* Else it would look like the one before to whoever comes after us. */
+static void nobody_is_loaded_before_it_is_counted(void)
+{
+	with(&willing);
+	rig_restart(&rig, 0, true);
+	rig_hear(&rig, 0);
+	CU_ASSERT(strstr(rig_said(&rig), "loaded") == NULL);
+	rig_run(&rig);
+	CU_ASSERT(strstr(rig_said(&rig), "loaded") != NULL);
+	rig_fini(&rig);
+}
+
 static void a_bad_will_is_not_let_in(void)
 {
 	const struct sessions_connect c = {.client_id = span_str("x"),
@@ -507,6 +609,10 @@ static const struct unit_test tests[] = {
 	{"a_will_survives_both_planes", a_will_survives_both_planes},
 	{"a_will_on_its_way_is_not_sent_twice", a_will_on_its_way_is_not_sent_twice},
 	{"the_clock_may_jump", the_clock_may_jump},
+	{"a_connect_asked_again_is_the_same", a_connect_asked_again_is_the_same},
+	{"what_it_was_answered_is_kept", what_it_was_answered_is_kept},
+	{"another_connection_is_not_the_same", another_connection_is_not_the_same},
+	{"nobody_is_loaded_before_it_is_counted", nobody_is_loaded_before_it_is_counted},
 	{"a_bad_will_is_not_let_in", a_bad_will_is_not_let_in},
 };
 

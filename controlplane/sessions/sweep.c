@@ -315,7 +315,7 @@ bool sweep_poll(struct sessions *s, struct sessions_now now)
 		return false;
 	if (sessions_has_room(s))
 		worked |= fire_deadlines(s, now);
-	if (s->sweep_connected && s->dead == ERR_NONE && sessions_has_room(s))
+	if (s->sweep_connected && !s->expects && s->dead == ERR_NONE && sessions_has_room(s))
 		worked |= sweep_connected(s, now);
 	for (int i = 0; i < GARBAGE_PIECE && s->sweep_garbage; i++) {
 		if (s->dead != ERR_NONE || !sessions_has_room(s))

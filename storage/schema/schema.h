@@ -58,10 +58,18 @@ MUST_USE enum err schema_key_decode(struct span in, struct schema_key *out);
 struct schema_meta {
 	uint64_t next_session, next_body; /* none at or above was ever used */
 	uint64_t sessions;                /* durable ones */
+	uint64_t dataplane;               /* counts those that we have loaded, or begun to */
 };
 
 struct schema_mark {
 	uint64_t dp_generation, sequence;
+};
+
+/* The CONNECT that a session's last connection came with: known again when it is asked again. */
+struct schema_connect {
+	uint64_t dataplane; /* schema_meta's */
+	uint32_t worker, index, generation;
+	bool present; /* what it was answered */
 };
 
 struct schema_session {
@@ -74,6 +82,7 @@ struct schema_session {
 	uint64_t will_due_s;      /* wall; 0: not yet running */
 	uint64_t entries;         /* no entry at or above was ever used */
 	uint64_t sent;            /* highest entry that may have been sent before */
+	struct schema_connect connect;
 	bool durable, connected;
 };
 

@@ -106,6 +106,7 @@ static const struct schema_session session = {.client_id = {(const uint8_t *)"an
 	.will_due_s = 77,
 	.entries = 64,
 	.sent = 13,
+	.connect = {.dataplane = 3, .worker = 1, .index = 17, .generation = 5, .present = true},
 	.durable = true,
 	.connected = true};
 
@@ -121,7 +122,7 @@ enum value { META, MARK, SESSION, OPTIONS, NUMBER, NOTHING, REFERENCE, VALUES };
 
 static struct span encode(enum value v, struct span key, uint8_t to[ROOM])
 {
-	const struct schema_meta meta = {1, 2, 3};
+	const struct schema_meta meta = {1, 2, 3, 8};
 	const struct schema_mark mark = {4, 5};
 	const struct schema_options options = {6, 1, 13};
 	struct writer w = writer_of(to, ROOM);
@@ -201,6 +202,8 @@ static void values_come_back(void)
 	CU_ASSERT(s.will_delay_s == 5 && s.disconnected_ms == session.disconnected_ms);
 	CU_ASSERT(s.epoch == session.epoch && s.will == 9 && s.will_due_s == 77);
 	CU_ASSERT(s.entries == 64 && s.sent == 13 && s.durable && s.connected);
+	CU_ASSERT(s.connect.dataplane == 3 && s.connect.worker == 1 && s.connect.index == 17);
+	CU_ASSERT(s.connect.generation == 5 && s.connect.present);
 	const struct span value = encode(REFERENCE, key, bytes);
 	CU_ASSERT(value.size == SCHEMA_REFERENCE_MAX);
 	CU_ASSERT(schema_decode_reference(value, key, &r) == ERR_NONE);
@@ -209,6 +212,7 @@ static void values_come_back(void)
 	CU_ASSERT(memcmp(r.identifiers, reference.identifiers, sizeof(r.identifiers)) == 0);
 	CU_ASSERT(schema_decode_meta(encode(META, key, bytes), key, &m) == ERR_NONE);
 	CU_ASSERT(m.next_session == 1 && m.next_body == 2 && m.sessions == 3);
+	CU_ASSERT(m.dataplane == 8);
 	CU_ASSERT(schema_decode_mark(encode(MARK, key, bytes), key, &k) == ERR_NONE);
 	CU_ASSERT(k.dp_generation == 4 && k.sequence == 5);
 	CU_ASSERT(schema_decode_options(encode(OPTIONS, key, bytes), key, &o) == ERR_NONE);

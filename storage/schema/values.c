@@ -7,6 +7,8 @@
 enum {
 	SESSION_DURABLE = 1,
 	SESSION_CONNECTED = 2,
+	SESSION_PRESENT = 4,
+	SESSION_FLAGS = SESSION_DURABLE | SESSION_CONNECTED | SESSION_PRESENT,
 	REFERENCE_QOS2 = 1,
 	REFERENCE_RETAIN = 2,
 	REFERENCE_RECEIVED = 4,
@@ -82,6 +84,7 @@ void schema_encode_meta(struct writer *w, struct span key, const struct schema_m
 	write_u64(w, m->next_session);
 	write_u64(w, m->next_body);
 	write_u64(w, m->sessions);
+	write_u64(w, m->dataplane);
 	end(w, head, key);
 }
 
@@ -96,6 +99,7 @@ enum err schema_decode_meta(struct span v, struct span key, struct schema_meta *
 	out->next_session = read_u64(&r);
 	out->next_body = read_u64(&r);
 	out->sessions = read_u64(&r);
+	out->dataplane = read_u64(&r);
 	return ended(&r);
 }
 
@@ -126,7 +130,8 @@ void schema_encode_session(struct writer *w, struct span key, const struct schem
 	uint8_t *head = begin(w);
 
 	write_u8(w, (uint8_t)((s->durable ? SESSION_DURABLE : 0) |
-			      (s->connected ? SESSION_CONNECTED : 0)));
+			      (s->connected ? SESSION_CONNECTED : 0) |
+			      (s->connect.present ? SESSION_PRESENT : 0)));
 	write_u32(w, s->expiry_s);
 	write_u32(w, s->will_delay_s);
 	write_u64(w, s->disconnected_ms);
@@ -135,6 +140,10 @@ void schema_encode_session(struct writer *w, struct span key, const struct schem
 	write_u64(w, s->will_due_s);
 	write_u64(w, s->entries);
 	write_u64(w, s->sent);
+	write_u64(w, s->connect.dataplane);
+	write_u32(w, s->connect.worker);
+	write_u32(w, s->connect.index);
+	write_u32(w, s->connect.generation);
 	write_bytes(w, s->client_id);
 	end(w, head, key);
 }
@@ -158,10 +167,15 @@ enum err schema_decode_session(struct span v, struct span key, struct schema_ses
 	out->will_due_s = read_u64(&r);
 	out->entries = read_u64(&r);
 	out->sent = read_u64(&r);
+	out->connect.dataplane = read_u64(&r);
+	out->connect.worker = read_u32(&r);
+	out->connect.index = read_u32(&r);
+	out->connect.generation = read_u32(&r);
+	out->connect.present = (flags & SESSION_PRESENT) != 0;
 	out->client_id = read_bytes(&r, reader_left(&r));
 	if (out->client_id.size == 0 || out->client_id.size > SCHEMA_TEXT_MAX)
 		return ERR_STORAGE_CORRUPT;
-	if ((flags & ~(SESSION_DURABLE | SESSION_CONNECTED)) != 0)
+	if ((flags & ~SESSION_FLAGS) != 0)
 		return ERR_STORAGE_CORRUPT;
 	return ended(&r);
 }

@@ -72,6 +72,11 @@ bool sessions_position(struct sessions *s, uint32_t worker, uint64_t epoch,
 	return !s->unknown;
 }
 
+void sessions_expect(struct sessions *s, bool more)
+{
+	s->expects = more;
+}
+
 void sessions_hello(struct sessions *s, uint32_t worker, uint64_t dp_generation, bool loaded,
 	struct sessions_now now)
 {

@@ -42,7 +42,7 @@ struct sessions {
 	uint32_t first[WORKERS], end[WORKERS];
 	struct sessions_ready ready[CALLS];
 	uint32_t ready_first, ready_end;
-	bool later[WORKERS], connect_later, unknown, quiet;
+	bool later[WORKERS], connect_later, unknown, quiet, expects;
 	enum err dead;
 };
 

@@ -147,10 +147,12 @@ static void judge_present(struct device *d, bool present)
 	if (clean)
 		d->purge = false;
 	d->kept = durable(d) ? KEPT_SURE : KEPT_NOTHING;
-	if (present && d->session != LEDGER_NONE)
+	/* A CONNECT that was never answered may have made the one that is present. */
+	if (present && d->session != LEDGER_NONE && !d->over)
 		continue_session(d);
 	else
 		begin_session(d);
+	d->over = false;
 }
 
 static void on_connack(struct device *d, const struct mqtt_frame *f)
@@ -225,6 +227,7 @@ static void on_closed(void *owner, struct client *c)
 	device_will_gone(d, orderly);
 	if (!d->granted && !d->conf.clean && (d->kept == KEPT_NOTHING || d->clean))
 		d->kept = KEPT_MAYBE; /* or what a clean start should have ended */
+	d->over |= d->granted && !durable(d);
 	if (d->granted)
 		end_grant(d);
 	d->granted = d->leaving = d->receiving = false;
@@ -264,6 +267,7 @@ static void connect_now(struct device *d)
 		.receive_max = d->conf.receive_max};
 
 	d->clean = g.clean_start;
+	d->over |= g.clean_start;
 	if (d->session != LEDGER_NONE && g.clean_start)
 		ledger_session_ended(d->ledger, d->session); /* from when it is sent */
 	device_will_said(d, &g);
@@ -307,9 +311,11 @@ bool device_turn(struct device *d, uint64_t now_us)
 	}
 	if (!device_live(d))
 		return false;
-	/* Not `||`: everything goes out that can. */
-	const bool may = now_us >= d->granted_us + d->hold_us;
-	return send_due(d) | send_wants(d) | (may && device_send(d));
+	bool any = send_due(d);
+	any |= send_wants(d);
+	if (now_us >= d->granted_us + d->hold_us)
+		any |= device_send(d);
+	return any;
 }
 
 uint64_t device_next_us(const struct device *d)
@@ -387,12 +393,6 @@ bool device_unsubscribe(struct device *d, const char *filter)
 		}
 	}
 	return false;
-}
-
-void device_asked_again(struct device *d)
-{
-	if (!d->granted && !client_gone(d->client) && !d->conf.clean && d->kept == KEPT_NOTHING)
-		d->kept = KEPT_MAYBE;
 }
 
 void device_confused(struct device *d)

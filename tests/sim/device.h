@@ -57,9 +57,6 @@ bool device_unsubscribe(struct device *d, const char *filter);
 
 /* A dataplane or the machine died: what was said in its last moments may not have been heard. */
 void device_disturbed(struct device *d, uint64_t now_us);
-/* A control plane died: who waits for a CONNACK may be asked for again, and its session be there by
- * then, though it was made for the same CONNECT. */
-void device_asked_again(struct device *d);
 /* The wall clock jumped: nobody knows what has expired. */
 void device_confused(struct device *d);
 bool device_live(const struct device *d);

@@ -49,6 +49,7 @@ struct device {
 	struct rng rng;
 	uint64_t now_us;
 	bool stay, purge, leaving, confused;
+	bool over;                    /* our session: whatever is present is another one */
 	bool clean;                   /* what this connection's CONNECT said */
 	uint64_t retry_us;            /* not before */
 	uint64_t patient_us;          /* until then; UINT64_MAX: for ever */
@@ -61,7 +62,8 @@ struct device {
 	bool granted;       /* this connection */
 	uint32_t late_will; /* its delay runs */
 	uint64_t late_will_from_us;
-	uint32_t void_will; /* the last one */
+	bool late_will_doubted; /* a CONNECT since then that was not answered may have voided it */
+	uint32_t void_will;     /* the last one */
 	uint64_t void_will_us;
 	uint16_t packet_id;
 	uint32_t server_window;

@@ -31,6 +31,7 @@ void device_will_gone(struct device *d, bool goodbye)
 {
 	const bool delayed = d->conf.will_delay_s > 0 && !d->conf.clean; /* only 5.0 has delays */
 
+	d->late_will_doubted |= !d->granted && !d->clean;
 	if (d->will == LEDGER_NONE)
 		return;
 	if (goodbye) {
@@ -43,6 +44,7 @@ void device_will_gone(struct device *d, bool goodbye)
 		ledger_will(d->ledger, d->will, LEDGER_WILL_MAYBE); /* until we are back */
 		d->late_will = d->will;
 		d->late_will_from_us = d->now_us;
+		d->late_will_doubted = false;
 	} else {
 		ledger_will(d->ledger, d->will, LEDGER_WILL_DUE);
 	}
@@ -57,9 +59,9 @@ void device_will_returned(struct device *d, bool clean)
 
 	if (d->late_will == LEDGER_NONE)
 		return;
-	if (clean)
+	if (clean && !d->late_will_doubted)
 		ledger_will(d->ledger, d->late_will, LEDGER_WILL_DUE); /* its session has ended */
-	else if (!d->confused && away_us + DEVICE_EXPIRY_MARGIN_US < delay_us)
+	else if (!clean && !d->confused && away_us + DEVICE_EXPIRY_MARGIN_US < delay_us)
 		ledger_will(d->ledger, d->late_will, LEDGER_WILL_VOID);
 	d->late_will = LEDGER_NONE;
 }

@@ -20,6 +20,8 @@ enum {
 	AMBUSH_TRIES = 20,
 	CONTROL_TRIES = 20,
 	KILL_SEED = 1000000,
+	KILL_DEPTH = 4,
+	KILL_DEPTH_LONG = 64,
 };
 
 /* So that all kinds of effects come up. */
@@ -142,7 +144,8 @@ static void fresh_seeds(void)
 /* Seeds that have found something once. */
 static void seeds_that_found_something(void)
 {
-	static const uint64_t seeds[] = {1, 13, 15, 55, 64, 5096};
+	static const uint64_t seeds[] = {1, 13, 15, 41, 55, 64, 1062, 5047, 5082, 5096, 9079, 30004,
+		40069, 40085, 60036, 100036, 300068};
 	struct sum sum = {0};
 
 	for (size_t i = 0; i < ARRAY_SIZE(seeds); i++)
@@ -162,15 +165,21 @@ static void one_seed(void)
 	CU_ASSERT_EQUAL(r.trace, again.trace);
 }
 
-/* Shallow first: what happens once in a run is found as well as what happens often. */
+/* Deep first: what happens once in a run is found as well as what happens often. How deep is what
+ * it costs: most scenes never come there. */
 static bool kill_there(struct sum *sum, const struct world_point *at, enum world_victim v)
 {
+	const uint32_t depth = long_run() ? KILL_DEPTH_LONG : KILL_DEPTH;
+
 	for (uint32_t i = 0; i < AMBUSH_TRIES; i++) {
 		const struct scene_conf conf = {.seed = KILL_SEED + i,
 			.loud = getenv("LOUD") != NULL,
 			.faults = i % 2 == 0 ? &kill_faults : &tight_faults,
 			.workers = WORLD_WORKERS_MAX,
-			.ambush = {.wanted = true, .victim = v, .at = *at, .depth = 64 >> i / 3}};
+			.ambush = {.wanted = true,
+				.victim = v,
+				.at = *at,
+				.depth = 1 + (depth >> i / 3)}};
 		const struct scene_result r = play(&conf);
 		add(sum, &r);
 		if (!good(&r))

@@ -267,7 +267,8 @@ static void judge_snapshot(
 	for (uint32_t i = message + 1; i <= l->messages; i++) {
 		const struct entry *newer = &l->entry[i];
 		if (newer->said.retain && newer->acknowledged != 0 && !newer->said.will &&
-			newer->acknowledged < why->asked && strcmp(newer->topic, e->topic) == 0) {
+			newer->acknowledged < why->asked && strcmp(newer->topic, e->topic) == 0 &&
+			!ledger_may_stand_last(e, newer)) {
 			ledger_report(l, &l->totals.retained, "retained value went back", session,
 				message);
 			break;

@@ -48,5 +48,7 @@ bool ledger_matches(const char *filter, const char *topic);
 void ledger_report(
 	struct ledger *l, uint64_t *total, const char *what, uint32_t session, uint32_t message);
 struct seen *ledger_seen(const struct ledger *l, uint32_t session, uint32_t message);
+/* Of two retained values of a topic: may the older one be stored behind the newer one? */
+bool ledger_may_stand_last(const struct entry *older, const struct entry *newer);
 /* Acknowledged, and this session cannot have been meant not to get it. */
 bool ledger_owes(const struct ledger *l, uint32_t session, uint32_t message);

@@ -67,6 +67,29 @@ static bool later_attempt(const struct ledger *l, uint32_t message)
 	return false;
 }
 
+/* What was not acknowledged when the newer one was said is said once more: at QoS 1 that is another
+ * message, at QoS 2 the box knows it already. */
+bool ledger_may_stand_last(const struct entry *older, const struct entry *newer)
+{
+	return older->said.qos == 1 && newer->said.qos == 2 &&
+	       (older->acknowledged == 0 || older->acknowledged > newer->attempted);
+}
+
+/* An older one stands there instead, or the removal that it was. */
+static bool stands_behind(const struct ledger *l, uint32_t session, uint32_t message)
+{
+	const struct entry *m = &l->entry[message];
+
+	for (uint32_t i = 1; i < message; i++) {
+		const struct entry *e = &l->entry[i];
+		if (e->said.retain && !e->said.will && strcmp(e->topic, m->topic) == 0 &&
+			ledger_may_stand_last(e, m) &&
+			(e->said.size == 0 || ledger_seen(l, session, i)->snapshots > 0))
+			return true;
+	}
+	return false;
+}
+
 /* The last value that was attempted for its topic, and acknowledged: it must be there. */
 static void judge_observer(struct ledger *l, uint32_t session)
 {
@@ -74,7 +97,8 @@ static void judge_observer(struct ledger *l, uint32_t session)
 		const struct entry *e = &l->entry[m];
 		if (!e->said.retain || e->said.will || e->acknowledged == 0 || later_attempt(l, m))
 			continue;
-		if (e->said.size > 0 && ledger_seen(l, session, m)->snapshots == 0)
+		if (e->said.size > 0 && ledger_seen(l, session, m)->snapshots == 0 &&
+			!stands_behind(l, session, m))
 			ledger_report(
 				l, &l->totals.retained, "retained value is missing", session, m);
 	}

@@ -225,6 +225,26 @@ static void missing_retained_values_are_found(void)
 	CU_ASSERT_EQUAL(end(&f, false).retained, 1); /* r/a; r/b was removed */
 }
 
+/* A repetition at QoS 1 may come to stand behind a newer one of QoS 2, and no other way round. */
+static void a_repeated_value_may_stand_last(void)
+{
+	for (int i = 0; i < 4; i++) {
+		struct fixture f = begin();
+		const uint8_t older_qos = i == 1 ? 2 : 1, newer_qos = i == 2 ? 1 : 2;
+		const uint32_t older = send(&f, "r/a", older_qos, true);
+		if (i == 3)
+			ledger_acknowledged(f.l, SENDER, older);
+		const uint32_t newer = send(&f, "r/a", newer_qos, true);
+		ledger_acknowledged(f.l, SENDER, older);
+		ledger_acknowledged(f.l, SENDER, newer);
+		f.session = ledger_session(f.l, READER, true);
+		ledger_observes(f.l, f.session);
+		ledger_subscribed(f.l, ledger_subscribe(f.l, f.session, "r/#", 2), 2);
+		come(&f, older, older_qos, false, true);
+		CU_ASSERT_EQUAL(end(&f, i == 0).retained, i == 0 ? 0 : 2);
+	}
+}
+
 static void wills_are_judged_by_their_fate(void)
 {
 	static const enum ledger_will fates[] = {
@@ -311,6 +331,7 @@ static const struct unit_test tests[] = {
 	{"phantom_acknowledgements_are_found", phantom_acknowledgements_are_found},
 	{"retained_values_never_go_back", retained_values_never_go_back},
 	{"missing_retained_values_are_found", missing_retained_values_are_found},
+	{"a_repeated_value_may_stand_last", a_repeated_value_may_stand_last},
 	{"wills_are_judged_by_their_fate", wills_are_judged_by_their_fate},
 	{"what_was_granted_is_compared", what_was_granted_is_compared},
 	{"full_tables_say_so", full_tables_say_so},

@@ -14,11 +14,13 @@ void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *at, size_t size);
 void *__real_aligned_alloc(size_t alignment, size_t size);
+int __real_posix_memalign(void **at, size_t alignment, size_t size);
 void __real_free(void *at);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *at, size_t size);
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
+int __wrap_posix_memalign(void **at, size_t alignment, size_t size);
 void __wrap_free(void *at);
 
 /* An open table of all blocks that belong to somebody. */
@@ -94,6 +96,15 @@ void *__wrap_realloc(void *at, size_t size)
 void *__wrap_aligned_alloc(size_t alignment, size_t size)
 {
 	return note(__real_aligned_alloc(alignment, size));
+}
+
+int __wrap_posix_memalign(void **at, size_t alignment, size_t size)
+{
+	const int failed = __real_posix_memalign(at, alignment, size);
+
+	if (failed == 0)
+		note(*at);
+	return failed;
 }
 
 void __wrap_free(void *at)

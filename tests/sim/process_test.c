@@ -37,6 +37,21 @@ static void a_killed_process_loses_all_it_has(void)
 	CU_ASSERT_EQUAL(process_blocks(PROCESS_CONTROLPLANE), 0);
 }
 
+static void *a_block(struct rng *r)
+{
+	void *at = NULL;
+
+	switch (rng_below(r, 3)) {
+	case 0:
+		return malloc(32);
+	case 1:
+		return aligned_alloc(64, 128);
+	default:
+		CU_ASSERT_FATAL(posix_memalign(&at, 64, 128) == 0);
+		return at;
+	}
+}
+
 /* Blocks come, grow and go at random; the book agrees at every step. */
 static void the_book_agrees(void)
 {
@@ -48,7 +63,7 @@ static void the_book_agrees(void)
 		const uint32_t i = rng_below(&r, BLOCKS);
 		const enum process before = process_enter(PROCESS_DATAPLANE);
 		if (at[i] == NULL) {
-			at[i] = rng_below(&r, 2) == 0 ? malloc(32) : aligned_alloc(64, 128);
+			at[i] = a_block(&r);
 			owned++;
 		} else if (rng_below(&r, 3) == 0) {
 			at[i] = realloc(at[i], 64 + rng_below(&r, 500));

@@ -32,8 +32,6 @@ static void watch_planes(struct scene *s, uint64_t now_us)
 		if (world_alive(s->world, planes[i])) {
 			s->plane_us[i] = UINT64_MAX;
 		} else if (s->plane_us[i] == UINT64_MAX) {
-			for (uint32_t k = 0; i == 0 && k < s->devices; k++)
-				device_asked_again(s->device[k]);
 			s->plane_us[i] = now_us + rng_below(&s->rng, RESTART_US);
 			s->kills++;
 		} else if (now_us >= s->plane_us[i]) {

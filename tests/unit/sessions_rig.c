@@ -248,7 +248,8 @@ uint64_t rig_connect(struct rig *r, const struct rig_who *who)
 		.will = write_will(will, who),
 		.session_expiry_s = who->expiry_s,
 		.receive_max = who->receive_max == 0 ? 100 : who->receive_max,
-		.clean = who->clean};
+		.clean = who->clean,
+		.again = who->again};
 
 	return sessions_connect(r->s, &c, r->now) == SESSIONS_TAKEN ? r->epoch : 0;
 }

@@ -74,7 +74,7 @@ struct rig_who {
 	uint32_t worker, index;
 	const char *client;
 	uint32_t expiry_s;
-	bool clean;
+	bool clean, again;
 	uint16_t receive_max; /* 0: 100 */
 	const char *will;     /* topic=payload; NULL: none */
 	uint32_t will_delay_s;
