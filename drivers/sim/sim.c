@@ -108,6 +108,15 @@ static uint64_t serialise(struct sim_side *s, uint32_t size)
 	return s->line_free_us + (s->line_free_part != 0);
 }
 
+/* It has no checksum of its own: on a real wire only the frame's, which we do not have, protects
+ * it. */
+static bool is_arp(const struct sim_frame *f)
+{
+	enum { TYPE_AT = 12 };
+
+	return f->size > TYPE_AT + 1 && f->bytes[TYPE_AT] == 0x08 && f->bytes[TYPE_AT + 1] == 0x06;
+}
+
 static void meet_fate(struct sim_side *s, struct sim_frame *f, struct counters *c)
 {
 	struct sim_wire *w = s->wire;
@@ -119,7 +128,7 @@ static void meet_fate(struct sim_side *s, struct sim_frame *f, struct counters *
 		frame_put(s, f);
 		return;
 	}
-	if (fate.corrupt_bit != FATE_INTACT)
+	if (fate.corrupt_bit != FATE_INTACT && !is_arp(f))
 		f->bytes[fate.corrupt_bit / 8] ^= (uint8_t)(1u << fate.corrupt_bit % 8);
 	path_put(&s->path, f, fate.overtakers, w->now_us, left_us + fate.delay_us);
 	if (!fate.duplicate || room(s) == 0)
