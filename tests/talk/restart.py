@@ -28,6 +28,8 @@ CONFIG = """limits:
   filters: {most}
   filter_bytes: 64MiB
   queue_messages: 1000000
+storage:
+  wal: {wal}MiB
 """
 
 
@@ -57,7 +59,7 @@ def fill_journal(box, data):
     text = "".join(f"{i:06d}".ljust(BODY_BYTES - 1, "x") + "\n" for i in range(lines)).encode()
     for _ in range(3 * JOURNAL_MIB // 4):
         box.publish("-t", "many-7", "-q", "1", "-l", stdin=text)
-        if journal_bytes(data) >= (JOURNAL_MIB - 8) << 20:
+        if journal_bytes(data) >= (JOURNAL_MIB - 4) << 20:
             break
     return journal_bytes(data)
 
@@ -84,7 +86,7 @@ def controlplane_with_many_sessions(nic, *options):
             tempfile.NamedTemporaryFile("w", suffix=".yaml") as config:
         os.chmod(data, 0o755)
         fill(data)
-        config.write(CONFIG.format(most=SESSIONS * 5 // 4))
+        config.write(CONFIG.format(most=SESSIONS * 5 // 4, wal=2 * JOURNAL_MIB))
         config.flush()
         started = time.monotonic()
         box = Box(nic, *options, "--data", data, "--config", config.name)

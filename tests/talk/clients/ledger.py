@@ -18,8 +18,8 @@ TOPICS = 3
 
 
 class Client(mqtt.Client):
-    """Paho, but for a defect of 1.6: after two broken connections in a row it takes a message whose PUBREL
-    it owes for one that was never received, and sends it again as new."""
+    """Paho, but for a defect of 1.6: after two broken connections in a row it takes a message whose
+    PUBREL it owes for one that was never received, and sends it again as new."""
 
     def _messages_reconnect_reset_out(self):
         owed = [m for m in self._out_messages.values() if m.state == mqtt.mqtt_ms_resend_pubrel]
