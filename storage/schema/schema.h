@@ -96,12 +96,4 @@ struct schema_reference {
 	uint32_t identifiers[SCHEMA_IDENTIFIERS_MAX];
 };
 
-struct schema_options {
-	uint32_t identifier;
-	uint8_t qos, flags;
-};
-
-/* A body's size in one byte, rounded up by an eighth at most. */
-uint8_t schema_size_class(uint64_t bytes);
-uint64_t schema_class_bytes(uint8_t size_class);
 #include "storage/schema/values.h"

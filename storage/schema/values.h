@@ -6,6 +6,15 @@
 #pragma once
 #include "storage/schema/schema.h"
 
+struct schema_options {
+	uint32_t identifier;
+	uint8_t qos, flags;
+};
+
+/* A body's size in one byte, rounded up by an eighth at most. */
+uint8_t schema_size_class(uint64_t bytes);
+uint64_t schema_class_bytes(uint8_t size_class);
+
 /* The head of a value whose content lies behind `head` already, or follows: a parcel. */
 void schema_seal(uint8_t head[SCHEMA_HEAD], struct span key, struct span content);
 MUST_USE enum err schema_open(struct span value, struct span key, struct span *content);
