@@ -146,6 +146,7 @@ SEEDS = {
     'arena': START + connect(client=1) + arena(0, b'\0' * 64) + GO,
     'part-huge': START + slot('part', struct.pack('<II', 0, 1 << 17)) * 3 + store() + GO,
     'part-past': START + slot('part', struct.pack('<II', (1 << 20) - 1, 2)) + store() + GO,
+    'part-wraps': START + slot('part', struct.pack('<II', (1 << 32) - 16, 32)) * 2 + store() + GO,
     'forward': START + producer(5) + GO + connect() + GO,
     'far': START + producer(2000) + GO + connect() + GO,
     'back': START + connect() + producer(-1) + GO + producer(-3) + GO,
