@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 
-from _box import ROOT, Box, Process, beside, check, main, run, wait_until
+from _box import ROOT, Box, Process, beside, check, data_folder, main, run, wait_until
 from first_light import overview_counter
 
 PYTHON = "/usr/bin/python3"
@@ -49,7 +49,8 @@ def leaves_nothing_behind(nic):
 @alone
 def ctrl_c_leaves_nothing_behind(nic):
     before = snapshot()
-    with Process(os.path.join(ROOT, "run"), "--nic", nic, beside=False) as p:
+    command = [os.path.join(ROOT, "run"), "--nic", nic, "--data", data_folder()]
+    with Process(*command, beside=False) as p:
         p.wait_line("mosquitto_pub", patience_s=300)
         os.killpg(p.process.pid, signal.SIGINT)
         p.wait_exit()
