@@ -130,7 +130,7 @@ async function filtersCounters() {
         return rows >= from && rows <= to;
       }, [least, most]);
     await shows(5, 30); // those that are not 0
-    await page.fill("#filter", "publishes");
+    await page.fill("#filter", "publish_bytes");
     await shows(1, 1);
     await page.fill("#filter", "icmp"); // all at 0, but asked for
     await shows(2, 5);
