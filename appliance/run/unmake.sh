@@ -7,9 +7,10 @@ end_processes() { # PATIENCE_S PROCESS...
 	local patience=$1
 	shift
 	signal_living TERM "$@"
-	wait_gone process_lives "$patience" "$@" || signal_living KILL "$@"
-	# The dead are in the process table until their parent has looked at them.
-	wait_gone process_known 3 "$@" || true
+	# One that is dead and not yet buried by its parent holds nothing any more.
+	wait_gone process_lives "$patience" "$@" && return
+	signal_living KILL "$@"
+	wait_gone process_lives 3 "$@" || true
 }
 
 signal_living() { # SIGNAL PROCESS...
@@ -21,10 +22,6 @@ signal_living() { # SIGNAL PROCESS...
 			kill -"$signal" "$pid" 2>/dev/null || true
 		fi
 	done
-}
-
-process_known() { # PID STARTED
-	[[ $(process_started "$1") == "$2" ]]
 }
 
 # True when none of them is PREDICATE any more, within the time.
