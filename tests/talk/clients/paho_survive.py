@@ -203,6 +203,9 @@ def takeover(address):
         pub.connect()
         pub.publish(f"twin/{version}", "one", 1)
         first.message("one")
+        # Paho acknowledges after it has shown the message; a SUBACK says that this has arrived,
+        # without it the second connection may rightly be given the message again.
+        first.subscribe(f"twin/{version}/unused", 1)
         second = Client(address, f"twin-{version}", version, clean=False, expiry=expiry)
         assert second.connect(), "no session present"
         first.expect("disconnect")

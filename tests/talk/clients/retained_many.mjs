@@ -62,7 +62,8 @@ async function writeOn() {
 }
 
 const observers = [new Observer("many-0"), new Observer("many-1"), new Observer("many-2")];
-const tell = (o) => `${o.name}: ${o.last.size} topics, ${o.retained} retained`;
+const behind = (o) => version.filter((v, i) => o.last.get(i) !== v).length;
+const tell = (o) => `${o.name}: ${o.last.size} topics, ${o.retained} retained, ${behind(o)} behind`;
 said = () => observers.map(tell).join("; ");
 const writing = writeOn();
 await observers[0].open(0);
@@ -74,7 +75,8 @@ const wait = async (condition) => {
 await wait(() => observers.every((o) => o.last.size === count));
 stop = true;
 await writing;
-await wait(() => observers.every((o) => version.every((v, i) => o.last.get(i) === v)));
+// A slow subscriber may miss a new value at QoS 0, which is nobody's promise.
+await wait(() => observers.slice(1).every((o) => behind(o) === 0));
 clearTimeout(patience);
 console.log(`# ${said()}`);
 console.log("retained_many: ok");
