@@ -16,12 +16,12 @@
  *	9 disk      u8 which fault, u8 when; stalled or not
  *	10 restart  of the dataplane
  *
- * To create a control plane costs more than most scripts: one is restarted a few
- * times at most, and under libFuzzer some
- * inputs after another have the same one, each a dataplane of its own; with
- * $RING_FUZZ_FRESH, and in a replay, each has a new one. With $RING_FUZZ_THREAD a
- * thread changes slots, arena and index all the while: then a run is not
- * repeatable, and what is found is found by its assertion. */
+ * To create a control plane costs more than many scripts: under libFuzzer some
+ * inputs after another have the same one, each a dataplane of its own, and only
+ * now and then one of them may restart it; ring_fuzz_life.c keeps them for who
+ * wants to see a crash again. With $RING_FUZZ_FRESH, and in a replay, each has a
+ * new one. With $RING_FUZZ_THREAD a thread changes slots, arena and index all the
+ * while: then a run is not repeatable, and what is found is found by its assertion. */
 #include "controlplane/link/ring_fuzz.h"
 
 #include "dataplane/base/rng.h"
@@ -30,6 +30,14 @@
 #include <sched.h>
 #include <stdlib.h>
 
+/* Not what is fuzzed: its edges tell nothing. */
+#ifdef __clang__
+#define UNTRACED __attribute__((no_sanitize("coverage")))
+#else
+#define UNTRACED
+#endif
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size) __attribute__((weak));
 
@@ -38,15 +46,18 @@ enum {
 	TURNS = 16,
 	MAD_SLOTS = 16,
 	MAD_ARENA = 4096,
+	MAD_PAUSE = 64, /* numbers drawn between two bytes: else we fight for their cache lines */
 	WALL_MS = 1000,
-	REUSES = 64,
-	RESTARTS = 2
+	REUSES = 128, /* scripts of a life */
+	RESTARTS = 2,
+	RESTART_EVERY = 32 /* scripts of a life: then one more */
 };
 
 /* At exact size, so that a sanitizer sees the first byte past; taken once. */
 static void *regions[SHM_REGIONS];
 static struct fuzz_world world;
-static uint32_t reuses;
+static uint32_t reuses = 1;
+static bool threaded, replays_life;
 static bool running; /* the thread works only while a script does */
 
 static const struct shm_config config = {.connections_max = 8,
@@ -119,13 +130,18 @@ static void stop_control(struct fuzz_world *w, uint8_t how)
 		storage_memory_crash(&w->store, how);
 }
 
+static void mend_disk(struct fuzz_world *w)
+{
+	memory_disk_fail(w->disk, MEMORY_FAULT_SYNC, 0, ERR_NONE);
+	memory_disk_fail(w->disk, MEMORY_FAULT_SUBMIT, 0, ERR_NONE);
+	memory_disk_stall(w->disk, false);
+}
+
 /* As the launcher does it, with a disk that works again. */
 static void restart_control(struct fuzz_world *w, uint8_t how)
 {
 	stop_control(w, how);
-	memory_disk_fail(w->disk, MEMORY_FAULT_SYNC, 0, ERR_NONE);
-	memory_disk_fail(w->disk, MEMORY_FAULT_SUBMIT, 0, ERR_NONE);
-	memory_disk_stall(w->disk, false);
+	mend_disk(w);
 	const bool started = start_control(w);
 	ASSERT(started);
 }
@@ -142,11 +158,13 @@ static void world_init(struct fuzz_world *w)
 {
 	regions_reset(w);
 	*w = (struct fuzz_world){.now_us = 1000,
+		.restarts_left = RESTARTS,
 		.disk = memory_disk_create(&(struct memory_disk_conf){.sync_us = 500})};
 	ASSERT(w->disk != NULL);
 	const bool started = start_control(w);
 	ASSERT(started);
 	start_dataplane(w);
+	fuzz_life_begin();
 }
 
 static void world_fini(struct fuzz_world *w)
@@ -164,10 +182,21 @@ static void world_begin(struct fuzz_world *w)
 		return;
 	}
 	fuzz_hear(w, UINT32_MAX);
+	mend_disk(w);
 	start_dataplane(w);
 	memset(w->grants, 0, sizeof(w->grants));
 	memset(w->entries, 0, sizeof(w->entries));
 	w->grant_count = w->entry_count = 0;
+	if (w->uses % RESTART_EVERY == 0 && w->restarts_left < RESTARTS)
+		w->restarts_left++;
+}
+
+static bool may_restart(struct fuzz_world *w)
+{
+	if (w->restarts_left == 0)
+		return false;
+	w->restarts_left--;
+	return true;
 }
 
 static void set_producer(struct fuzz_world *w, uint64_t value)
@@ -204,6 +233,43 @@ static void write_arena(struct fuzz_world *w, struct reader *r)
 	w->arena_used = at + bytes.size > w->arena_used ? at + bytes.size : w->arena_used;
 }
 
+static uint64_t corrupt_count(void)
+{
+	return counter_get(shm_counters_const(regions[SHM_CP_COUNTERS], 0),
+		(enum counter)(COUNTER_NAMED + (unsigned)ERR_RING_CORRUPT));
+}
+
+static uint64_t consumer(void)
+{
+	return shm_load(&shm_cp_worker_const(regions[SHM_CP], 0)->command_consumer.value);
+}
+
+/* So many slots are to be taken before one that nobody wrote there; UINT64_MAX: all are right. */
+static uint64_t right_slots(const struct fuzz_world *w)
+{
+	const uint64_t from = consumer(), waiting = w->fake.commands.next - from;
+
+	for (uint64_t i = 0; i < waiting; i++) {
+		const struct shm_slot *slot =
+			(const struct shm_slot *)
+				w->fake.commands.slots[(from + i) % SHM_RING_SLOTS];
+		if (waiting > SHM_RING_SLOTS || slot->sequence != (uint32_t)(from + i))
+			return i;
+	}
+	return UINT64_MAX;
+}
+
+/* One turn, in which no wrong slot may pass for a command. */
+static enum err turn_once(struct fuzz_world *w, bool *worked)
+{
+	const uint64_t right = right_slots(w), from = consumer(), corrupt = corrupt_count();
+	const enum err e = controlplane_turn(w->control, now_of(w), worked);
+
+	if (!w->mad && consumer() - from > right)
+		ASSERT(corrupt_count() > corrupt);
+	return e;
+}
+
 static void turn(struct fuzz_world *w, uint8_t later)
 {
 	bool worked = true;
@@ -211,7 +277,7 @@ static void turn(struct fuzz_world *w, uint8_t later)
 	w->now_us += (uint64_t)later * later * 1000;
 	for (uint32_t i = 0; worked && i < TURNS; i++) {
 		storage_memory_now(w->store, w->now_us);
-		const enum err e = controlplane_turn(w->control, now_of(w), &worked);
+		const enum err e = turn_once(w, &worked);
 		if (e != ERR_NONE) {
 			ASSERT(err_is_of_disk(e));
 			restart_control(w, 0);
@@ -229,6 +295,8 @@ static void fail_disk(struct fuzz_world *w, struct reader *r)
 	static const enum err errors[] = {ERR_STORAGE_IO, ERR_STORAGE_FULL, ERR_STORAGE_CORRUPT};
 	const uint8_t what = read_u8(r), when = read_u8(r);
 
+	if (!may_restart(w))
+		return;
 	memory_disk_fail(w->disk, what % 2 == 0 ? MEMORY_FAULT_SYNC : MEMORY_FAULT_SUBMIT,
 		when % 16, errors[what / 2 % ARRAY_SIZE(errors)]);
 	memory_disk_stall(w->disk, what >= 128);
@@ -236,6 +304,8 @@ static void fail_disk(struct fuzz_world *w, struct reader *r)
 
 static void step(struct fuzz_world *w, struct reader *r)
 {
+	uint8_t how;
+
 	switch (read_u8(r) % 11) {
 	case 0:
 		write_slot(w, r, true);
@@ -256,8 +326,9 @@ static void step(struct fuzz_world *w, struct reader *r)
 		turn(w, read_u8(r));
 		return;
 	case 6:
-		if (w->restarts++ < RESTARTS)
-			restart_control(w, read_u8(r));
+		how = read_u8(r);
+		if (may_restart(w))
+			restart_control(w, how);
 		return;
 	case 7:
 		fuzz_say(w, r);
@@ -266,8 +337,7 @@ static void step(struct fuzz_world *w, struct reader *r)
 		fuzz_hear(w, read_u8(r));
 		return;
 	case 9:
-		if (w->restarts++ < RESTARTS)
-			fail_disk(w, r);
+		fail_disk(w, r);
 		return;
 	default:
 		start_dataplane(w);
@@ -275,7 +345,7 @@ static void step(struct fuzz_world *w, struct reader *r)
 }
 
 /* One word of what the dataplane writes. */
-static void go_mad(struct rng *rng)
+UNTRACED static void go_mad(struct rng *rng)
 {
 	struct shm_dp_worker *dp = shm_dp_worker(regions[SHM_DP], 0);
 	const uint32_t dice = rng_below(rng, 1000);
@@ -295,16 +365,19 @@ static void go_mad(struct rng *rng)
 	__atomic_store_n(at, (uint8_t)(rng_next(rng) >> 32), __ATOMIC_RELAXED);
 }
 
-static void *mad_thread(void *unused)
+UNTRACED static void *mad_thread(void *unused)
 {
 	struct rng rng = rng_from(1);
 
 	(void)unused;
 	for (;;) {
-		if (!__atomic_load_n(&running, __ATOMIC_ACQUIRE))
+		if (!__atomic_load_n(&running, __ATOMIC_ACQUIRE)) {
 			sched_yield();
-		else
-			go_mad(&rng);
+			continue;
+		}
+		go_mad(&rng);
+		for (int i = 0; i < MAD_PAUSE; i++)
+			rng_next(&rng);
 	}
 	return NULL;
 }
@@ -315,30 +388,37 @@ static bool fuzzing(void)
 	return LLVMFuzzerMutate != NULL;
 }
 
-static bool start_thread(void)
+static void start_thread(void)
 {
 	pthread_t thread;
-
-	if (getenv("RING_FUZZ_THREAD") == NULL)
-		return false;
 	const int failed = pthread_create(&thread, NULL, mad_thread, NULL);
+
 	ASSERT(failed == 0);
-	return true;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	static int threaded = -1;
-	struct reader r = reader_of((struct span){data, size});
-	struct fuzz_world *w = &world;
-
-	if (threaded < 0) {
-		reuses = fuzzing() && getenv("RING_FUZZ_FRESH") == NULL ? REUSES : 1;
-		threaded = start_thread();
+	threaded = getenv("RING_FUZZ_THREAD") != NULL;
+	replays_life = getenv("RING_FUZZ_LIFE") != NULL;
+	if (fuzzing() && getenv("RING_FUZZ_FRESH") == NULL) {
+		reuses = REUSES;
+		if (!replays_life)
+			fuzz_life_open(*argc, *argv);
 	}
+	return 0;
+}
+
+static void play(struct fuzz_world *w, struct span script)
+{
+	static bool started;
+	struct reader r = reader_of(script);
+
 	world_begin(w);
-	w->restarts = 0;
-	w->mad = threaded != 0;
+	fuzz_life_add(script);
+	if (threaded && !started)
+		start_thread();
+	started = true;
+	w->mad = threaded;
 	w->arena_used = w->mad ? MAD_ARENA + SHM_PAGE : w->arena_used;
 	__atomic_store_n(&running, w->mad, __ATOMIC_RELEASE);
 	while (!r.bad && reader_left(&r) > 0)
@@ -349,5 +429,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	__atomic_store_n(&running, false, __ATOMIC_RELEASE);
 	if (++w->uses >= reuses)
 		world_fini(w);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct span script = {data, size};
+	struct reader kept = reader_of(script);
+
+	if (!replays_life) {
+		play(&world, script);
+		return 0;
+	}
+	while (fuzz_life_next(&kept, &script))
+		play(&world, script);
 	return 0;
 }

@@ -21,14 +21,21 @@ struct fuzz_world {
 	struct shm_grant grants[FUZZ_KNOWN];
 	uint64_t entries[FUZZ_KNOWN];
 	uint32_t grant_count, entry_count;
-	uint32_t restarts; /* in this script */
-	uint32_t uses;     /* scripts that this control plane has seen */
+	uint32_t restarts_left;
+	uint32_t uses; /* scripts that this control plane has seen */
 };
 
 /* Says one command that a good worker could say: u8 which, and what it needs. */
 void fuzz_say(struct fuzz_world *w, struct reader *r);
 /* Takes events and checks them. */
 void fuzz_hear(struct fuzz_world *w, uint32_t most);
+
+/* Keeps scripts from here on, if libFuzzer's arguments say where. */
+void fuzz_life_open(int argc, char **argv);
+void fuzz_life_begin(void);
+void fuzz_life_add(struct span script);
+/* The next one of those kept; false: that was the last one. */
+bool fuzz_life_next(struct reader *kept, struct span *script);
 
 static inline bool err_is_of_disk(enum err e)
 {

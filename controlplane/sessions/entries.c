@@ -7,7 +7,7 @@ static struct fresh *fresh_slot(const struct sessions *s, uint64_t session, uint
 {
 	const uint64_t h = (session * 0x9e3779b97f4a7c15u) ^ entry;
 
-	return &s->fresh[(h ^ h >> 32) % FRESH_MAX];
+	return &s->fresh[(h ^ h >> 32) & s->fresh_mask];
 }
 
 const struct fresh *entry_fresh(const struct sessions *s, uint64_t session, uint64_t entry)

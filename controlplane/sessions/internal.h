@@ -45,7 +45,8 @@ struct sessions {
 	uint32_t wills_out;
 	uint64_t wills_retry_us;
 	struct bodies bodies;
-	struct fresh *fresh;
+	struct fresh *fresh; /* fresh_mask + 1 of them */
+	size_t fresh_mask;
 	struct connectings connecting, ready;
 	uint32_t connects;
 	struct replica_op *ops;

@@ -9,6 +9,7 @@ enum {
 	ENTRIES_STEP = 64,     /* entry numbers that a session reserves at once */
 	IDS_STEP = 4096,       /* the same of sessions and bodies */
 	IDLE_MAX = 65536,      /* sessions in memory that are not connected */
+	FRESH_MIN = 64,        /* a power of two */
 	FRESH_MAX = 1 << 15,   /* references in memory */
 	COUNTS_MAX = 1 << 20,  /* shared bodies whose references are counted in memory */
 	BATCHES_MAX = 1 << 14, /* under way */

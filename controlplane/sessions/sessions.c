@@ -195,6 +195,17 @@ static enum storage_sync sync_of(const struct shm_config *config)
 	return strcmp(config->durability, "journal") == 0 ? STORAGE_JOURNAL : STORAGE_SYNCED;
 }
 
+/* A power of two: room for all that can be in queues, within bounds. */
+static size_t fresh_count(const struct shm_config *config)
+{
+	const uint64_t all = (uint64_t)config->sessions_max * config->queue_messages_max;
+	size_t count = FRESH_MIN;
+
+	while (count < all && count < FRESH_MAX)
+		count *= 2;
+	return count;
+}
+
 enum err sessions_create(
 	const struct sessions_conf *conf, struct sessions_now now, struct sessions **out)
 {
@@ -213,7 +224,8 @@ enum err sessions_create(
 	s->wills_retry_us = NEVER;
 	s->idle_max = IDLE_MAX;
 	s->sweep_connected = s->sweep_garbage = true;
-	s->fresh = calloc(FRESH_MAX, sizeof(*s->fresh));
+	s->fresh_mask = fresh_count(conf->config) - 1;
+	s->fresh = calloc(s->fresh_mask + 1, sizeof(*s->fresh));
 	if (s->fresh == NULL || !memory_grow((void **)&s->value, &s->value_room, VALUE_ROOM, 1))
 		s->dead = ERR_STORAGE_FULL;
 	read_meta(s);
