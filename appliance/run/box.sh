@@ -84,6 +84,18 @@ box_fact() { # NAME DEFAULT
 	echo "${value:-$2}"
 }
 
+controlplane_said() {
+	grep '^signalbox-controlplane: ' "$log" 2>/dev/null | tail -n 1 |
+		sed 's/^signalbox-controlplane: //'
+}
+
+# Again and again: a store that another process is about to close opens a moment later.
+store_refused() {
+	local times
+	times=$(this_log | grep -c 'signalbox-controlplane .*exited with code 3$') || true
+	((times >= 4))
+}
+
 wait_ready() {
 	local i
 	for ((i = 0; i < ready_wait_s * 10; i++)); do
@@ -98,6 +110,10 @@ wait_ready() {
 		if this_log | grep -q 'exited with code 2$'; then
 			log_tail
 			fail 1 "the box cannot start like this; its log: $log"
+		fi
+		if store_refused; then
+			log_tail
+			fail 1 "$(controlplane_said)"
 		fi
 		sleep 0.1
 	done
