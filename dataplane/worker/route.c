@@ -333,8 +333,6 @@ static bool has_room(
 		return false;
 	if (later && topic_is_held(w, m))
 		return false;
-	if (m->retain && !retained_room(w->route->retained, m))
-		return false;
 	return later || route_can_lend_all(w, workers);
 }
 
@@ -364,6 +362,8 @@ enum published route_local(
 	}
 	if (order.will_of != 0)
 		release_value(w, m);
+	if (m->retain && !retained_room(w->route->retained, m))
+		return PUBLISHED_REFUSED;
 	works_targets_begin(w);
 	const uint64_t workers = look(w, m, true);
 	const bool store = must_store(w, m, job), later = store && waits(w, m, job);
@@ -437,7 +437,7 @@ enum published route_publish(struct worker *w, struct message **m, const struct 
 		const struct job job = job_of(from, o, way);
 		p = route_local(w, *m, &job, matched);
 	}
-	if (p != PUBLISHED_NO_ROOM)
+	if (p == PUBLISHED_DONE || p == PUBLISHED_LATER)
 		message_put(m);
 	return p;
 }

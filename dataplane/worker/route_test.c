@@ -442,8 +442,11 @@ static void a_refused_will_goes_to_nobody(void)
 				.retain = true};
 			(void)taken();
 			(void)post_as(&fake_workers[0], &from, &p, &matched);
-			while (!fake_complete(owner, ERR_QUEUE_FULL))
-				CU_ASSERT_FATAL(fake_turn(0, 1) | fake_turn(1, 1));
+			while (!fake_complete(owner, ERR_QUEUE_FULL)) {
+				bool moved = fake_turn(0, 1);
+				moved |= fake_turn(1, 1);
+				CU_ASSERT_FATAL(moved);
+			}
 			fake_settle();
 			CU_ASSERT_STRING_EQUAL(taken(), "");
 			CU_ASSERT_EQUAL(retained_count(fake_workers[owner].route->retained), 0);
