@@ -630,8 +630,12 @@ static void what_cannot_be_read_is_not_served(void)
 			rig.store.view.at[i].value[0]++;
 	CU_ASSERT(sessions_create(&conf, rig.now, &s) == ERR_STORAGE_VERSION && s == NULL);
 	for (size_t i = 0; i < rig.store.view.count; i++)
+		if (rig.store.view.at[i].key[0] == 'M')
+			rig.store.view.at[i].value[0] -= 2;
+	CU_ASSERT(sessions_create(&conf, rig.now, &s) == ERR_STORAGE_VERSION && s == NULL);
+	for (size_t i = 0; i < rig.store.view.count; i++)
 		if (rig.store.view.at[i].key[0] == 'M') {
-			rig.store.view.at[i].value[0]--;
+			rig.store.view.at[i].value[0]++;
 			rig.store.view.at[i].value[9] ^= 1;
 		}
 	CU_ASSERT(sessions_create(&conf, rig.now, &s) == ERR_STORAGE_CORRUPT && s == NULL);
