@@ -84,14 +84,15 @@ box_fact() { # NAME DEFAULT
 	echo "${value:-$2}"
 }
 
-controlplane_said() {
-	grep '^signalbox-controlplane: ' "$log" 2>/dev/null | tail -n 1 |
+controlplane_said() { # LOG
+	{ grep '^signalbox-controlplane: ' "$1" 2>/dev/null || true; } | tail -n 1 |
 		sed 's/^signalbox-controlplane: //'
 }
 
-# Again and again: a store that another process is about to close opens a moment later.
+# Damaged, or again and again: a store that another process is about to close opens a moment later.
 store_refused() {
 	local times
+	! this_log | grep -q 'signalbox-controlplane .*exited with code 5$' || return 0
 	times=$(this_log | grep -c 'signalbox-controlplane .*exited with code 3$') || true
 	((times >= 4))
 }
@@ -113,7 +114,7 @@ wait_ready() {
 		fi
 		if store_refused; then
 			log_tail
-			fail 1 "$(controlplane_said)"
+			fail 1 "$(controlplane_said "$log")"
 		fi
 		sleep 0.1
 	done
@@ -206,6 +207,10 @@ print_status() {
 	for name in dataplane controlplane mgmt; do
 		[[ -z ${of[$name]:-} ]] || echo "$name: ${of[$name]}"
 	done
+	if [[ -z ${of[controlplane]:-} ]]; then
+		name=$(sed -n 's/^log: //p' "$run_dir/facts")
+		echo "controlplane: does not run: $(controlplane_said "$name")"
+	fi
 	local impaired
 	impaired=$(box_fact impair "")
 	[[ -z $impaired ]] || echo "impair: $impaired"

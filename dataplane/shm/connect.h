@@ -42,8 +42,7 @@ struct shm_connect {
 	uint8_t version;
 	uint8_t reserved;
 	uint16_t receive_max; /* unacknowledged messages that the client takes; never 0 */
-	/* LIVE: what was granted before. Else, without a client id: a random number to make one of,
-	 * the same each time it is asked. */
+	/* LIVE: what was granted before. Who has no client id: what one is made of. */
 	uint64_t epoch;
 };
 

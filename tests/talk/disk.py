@@ -3,19 +3,23 @@
 
 Nothing that was acknowledged is lost, and the box serves again by itself when the disk does. The
 store lies on a file system of the test's own: a tmpfs, or an ext4 in a file, which the kernel turns
-read-only when it is told of an error.
+read-only when it is told of an error. And a disk that gives back something else than was written:
+nothing of that is served, the control plane is not started for ever, and people are told.
 """
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 
-from _box import Box, Process, check, main, run, wait_until
+from _box import ROOT, Box, Process, beside, check, main, run, wait_until
 from ledger import run_ledger
 
+PYTHON = "/usr/bin/python3"
+CONNACK = os.path.join(ROOT, "tests", "talk", "clients", "connack.py")
 DISK_MIB = 64
 FILL_BYTES = 1 << 20
 PATIENCE_S = 60
@@ -217,10 +221,75 @@ def disk_is_full(disk, nic, *options):
         box.stop()
 
 
+def tables(store):
+    return [os.path.join(store, f) for f in os.listdir(store) if f.endswith(".sst")]
+
+
+def flip(paths):
+    """One bit of the first row of each table, which RocksDB reads when it is asked for it."""
+    check(paths, "no tables")
+    for path in paths:
+        with open(path, "r+b") as f:
+            f.seek(8)
+            byte = f.read(1)[0]
+            f.seek(8)
+            f.write(bytes([byte ^ 1]))
+
+
+def publish_to_a_sleeper(box):
+    sleeper = ("-c", "-i", "sleeper", "-q", "1", "-t", "kept")
+    with box.subscribe(*sleeper, "-E"):
+        pass
+    box.publish("-q", "1", "-t", "kept", "-m", "acknowledged")
+    return sleeper
+
+
+def connack_of(box, name):
+    """Return code and flags, as the box answers one who is new."""
+    with Process(PYTHON, "-B", CONNACK, box.address, name, stdin=b"\n") as p:
+        return p.wait_line("connack").split()[2]
+
+
+@with_disk("tmpfs")
+def damaged_store_is_not_served(disk, nic, *options):
+    box = Box(nic, *options, *disk.options())
+    sleeper = publish_to_a_sleeper(box)
+    box.stop()
+    box = Box(nic, *options, *disk.options())  # makes tables of the journal
+    try:
+        with box.subscribe("-t", "live") as live:
+            damaged = tables(disk.store)
+            flip(damaged)
+            os.kill(box.pids()["signalbox-controlplane"], signal.SIGKILL)
+            wait_until("the third end", lambda: disk.ends() == ["signal", "5", "5", "5"])
+            wait_until("its being told", lambda: "is damaged" in run("--status")[1])
+            check("not started again" in disk.log(), disk.log()[-2000:])
+            # What forwards goes on; who is new is refused: server unavailable.
+            with Process("mosquitto_pub", "-h", box.address, "-t", "live", "-m", "x") as late:
+                check(connack_of(box, "new") == "20020003", "somebody was let in")
+                late.wait_exit()
+            check(live.process.poll() is None, "the connection is gone")
+        check(disk.ends() == ["signal", "5", "5", "5"], str(disk.ends()))
+    finally:
+        box.stop()
+    start = time.monotonic()
+    code, out = run("--nic", nic, "--detach", *options, *disk.options(), patience_s=PATIENCE_S)
+    check(code == 1 and "damaged" in out and "restore a copy" in out, f"exit {code}: {out}")
+    print(f"# refused after {time.monotonic() - start:.1f} s")
+    flip(damaged)  # back again: it is still there
+    box = Box(nic, *options, *disk.options())
+    try:
+        out = beside("mosquitto_sub", "-h", box.address, *sleeper, "-C", "1")
+        check(out == "acknowledged", out)
+    finally:
+        box.stop()
+
+
 CASES = {
     "disk_is_read_only_at_the_start": disk_is_read_only_at_the_start,
     "disk_turns_read_only": disk_turns_read_only,
     "disk_is_full": disk_is_full,
+    "damaged_store_is_not_served": damaged_store_is_not_served,
 }
 
 if __name__ == "__main__":
