@@ -188,36 +188,40 @@ def fill(path):
                 return
 
 
+def flood_of(disk, box):
+    """A publisher of large messages; it ends when it is refused."""
+    lines = os.path.join(disk.data, "flood")
+    if not os.path.exists(lines):
+        with open(lines, "w", encoding="ascii") as f:
+            f.writelines(f"{i}".ljust(50000, "x") + "\n" for i in range(600))
+    return Process("sh", "-c", f"mosquitto_pub -h {box.address} -q 1 -t flood -l <{lines}")
+
+
 @with_disk("tmpfs")
 def disk_is_full(disk, nic, *options):
     filler = os.path.join(disk.root, "filler")
     box = Box(nic, *options, *disk.options())
-    text = "".join(f"{i}".ljust(50000, "x") + "\n" for i in range(600)).encode()
-    flood = []
 
     def until_full():
         """What RocksDB has taken beforehand is used up by somebody's messages."""
-        fill(filler)
-        flood.append(Process("mosquitto_pub", "-h", box.address, "-q", "1", "-t", "flood", "-l",
-                             stdin=text))
-        flood_end = time.monotonic() + PATIENCE_S
-        while "3" not in disk.ends():
-            fill(filler)  # what it gives back when it ends, too
-            check(time.monotonic() < flood_end, "the disk does not become full")
-
-    def mend():
-        flood[0].stop()
-        os.unlink(filler)
+        end = time.monotonic() + PATIENCE_S
+        flood = flood_of(disk, box)
+        try:
+            while "3" not in disk.ends():
+                fill(filler)  # what it gives back when it ends, too
+                if flood.process.poll() is not None:
+                    flood = flood_of(disk, box)
+                check(time.monotonic() < end, "the disk does not become full")
+        finally:
+            flood.stop()
 
     try:
         with box.subscribe("-c", "-i", "flooded", "-q", "1", "-t", "flood", "-E"):
             pass
-        fails_under(disk, box, "full", until_full, mend)
+        fails_under(disk, box, "full", until_full, lambda: os.unlink(filler))
         check("no space for the store" in disk.log() or "No space left" in disk.log(),
               disk.log()[-2000:])
     finally:
-        for p in flood:
-            p.stop()
         box.stop()
 
 
