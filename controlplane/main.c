@@ -224,7 +224,6 @@ static void create(struct process *p, const struct shm_config *config)
 		.pid = (uint32_t)getpid(),
 		.config = config,
 		.store = p->store};
-	char why[STORAGE_WHY_MAX];
 
 	if (getrandom(&conf.key, sizeof(conf.key), 0) != (ssize_t)sizeof(conf.key))
 		fail(EXIT_FAILURE, "getrandom", strerror(errno));
@@ -234,6 +233,7 @@ static void create(struct process *p, const struct shm_config *config)
 	p->store->ops->close(&p->store);
 	if (e == ERR_NO_SESSIONS)
 		fail(EXIT_FAILURE, "sessions", "no memory");
+	char why[STORAGE_WHY_MAX];
 	snprintf(why, sizeof(why), "%.300s: %s", p->directory, err_text(e));
 	refuse_store(why, e);
 }
