@@ -44,6 +44,7 @@ struct process {
 	int signals;
 	uint64_t nap_us;
 	bool stop;
+	char directory[PATH_MAX]; /* of the store */
 };
 
 static uint64_t clock_us(void)
@@ -131,11 +132,11 @@ static void wait_work(struct process *p, bool worked)
 /* What it had not acknowledged is said again to the one that starts next. */
 __attribute__((noreturn)) static void die_with_store(struct process *p, enum err why)
 {
-	fprintf(stderr, "signalbox-controlplane: the store has failed: %s; %s\n", err_text(why),
-		options_store_remedy(why));
+	fprintf(stderr, "signalbox-controlplane: %s: the store has failed: %s; %s\n", p->directory,
+		err_text(why), options_store_remedy(why));
 	controlplane_retire(p->cp);
 	p->store->ops->close(&p->store);
-	_exit(EXIT_STORE_FAILED);
+	_exit(options_store_is_hopeless(why) ? EXIT_STORE_DAMAGED : EXIT_STORE_FAILED);
 }
 
 static void serve(struct process *p)
@@ -193,19 +194,19 @@ static void watch_signals(struct process *p)
 __attribute__((noreturn)) static void refuse_store(const char *why, enum err e)
 {
 	fprintf(stderr, "signalbox-controlplane: %s; %s\n", why, options_store_remedy(e));
-	exit(EXIT_STORE_UNUSABLE);
+	exit(options_store_is_hopeless(e) ? EXIT_STORE_DAMAGED : EXIT_STORE_UNUSABLE);
 }
 
 /* As the user that we are from now on; nobody else is to read it. */
 static void open_store(struct process *p, const char *data, const struct shm_config *config)
 {
-	static char directory[PATH_MAX];
 	char why[STORAGE_WHY_MAX];
 
-	if (snprintf(directory, sizeof(directory), "%s/store", data) >= (int)sizeof(directory))
+	if (snprintf(p->directory, sizeof(p->directory), "%s/store", data) >=
+		(int)sizeof(p->directory))
 		fail(EXIT_USAGE, "--data", "the path is too long");
 	umask(S_IRWXG | S_IRWXO);
-	struct rocks_conf conf = storage_rocks_conf(directory);
+	struct rocks_conf conf = storage_rocks_conf(p->directory);
 	conf.sync_interval_us = config->sync_interval_us;
 	conf.wal_bytes_max = config->wal_bytes_max;
 	const enum err e = storage_rocks_open(&conf, &p->store, why);
@@ -232,7 +233,9 @@ static void create(struct process *p, const struct shm_config *config)
 	p->store->ops->close(&p->store);
 	if (e == ERR_NO_SESSIONS)
 		fail(EXIT_FAILURE, "sessions", "no memory");
-	refuse_store(err_text(e), e);
+	char why[STORAGE_WHY_MAX];
+	snprintf(why, sizeof(why), "%.300s: %s", p->directory, err_text(e));
+	refuse_store(why, e);
 }
 
 static int run(const struct options *o, const struct shm_config *config)

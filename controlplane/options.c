@@ -35,7 +35,8 @@ static const char usage[] =
 	"  --markdown          the same as a page\n"
 	"\n"
 	"Exit code: 0 ended as asked, 1 failed, 2 the command line or the configuration is\n"
-	"wrong, 3 the store cannot be opened, 4 the store failed.\n";
+	"wrong, 3 the store cannot be opened, 4 the store failed, 5 it is damaged or of\n"
+	"another version, which no new start changes.\n";
 
 static const struct option options[] = {{"shm", required_argument, NULL, 's'},
 	{"socket", required_argument, NULL, 'S'}, {"data", required_argument, NULL, 'd'},
@@ -224,6 +225,11 @@ bool options_config(const struct options *o, struct shm_config *out)
 			return false;
 	}
 	return true;
+}
+
+bool options_store_is_hopeless(enum err e)
+{
+	return e == ERR_STORAGE_CORRUPT || e == ERR_STORAGE_VERSION;
 }
 
 const char *options_store_remedy(enum err e)

@@ -5,6 +5,7 @@
  * on several interfaces. For main() only. */
 #pragma once
 #include "controlplane/config/config.h"
+#include "dataplane/shm/processes.h"
 
 enum options_mode { OPTIONS_SERVE, OPTIONS_CHECK, OPTIONS_SHOW, OPTIONS_SHOW_MARKDOWN };
 
@@ -15,6 +16,7 @@ enum {
 	EXIT_USAGE = 2,
 	EXIT_STORE_UNUSABLE = 3, /* at the start */
 	EXIT_STORE_FAILED = 4,   /* while it served */
+	EXIT_STORE_DAMAGED = SHM_EXIT_HOPELESS,
 };
 
 struct options {
@@ -34,3 +36,5 @@ MUST_USE bool options_parse(int argc, char **argv, struct options *out, bool *he
 MUST_USE bool options_config(const struct options *o, struct shm_config *out);
 /* What people can do when the store says that. */
 const char *options_store_remedy(enum err e);
+/* No start changes it: it is damaged, or another version's. */
+bool options_store_is_hopeless(enum err e);

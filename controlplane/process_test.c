@@ -287,6 +287,29 @@ static void a_store_that_cannot_be_opened_is_an_end(void)
 	world_fini(&w);
 }
 
+/* No new start would help: the launcher hears it from the exit code. */
+static void a_damaged_store_is_told_apart(void)
+{
+	struct world w;
+	char path[128];
+	int status = 0;
+
+	world_prepare(&w);
+	CU_ASSERT(mkdir(w.data, 0755) == 0 && mkdir(w.store, 0700) == 0);
+	snprintf(path, sizeof(path), "%s/000007.sst", w.store);
+	FILE *f = fopen(path, "w");
+	CU_ASSERT_FATAL(f != NULL);
+	fclose(f);
+	CU_ASSERT(geteuid() != 0 || chown(w.store, 65534, 65534) == 0);
+	start(&w);
+	CU_ASSERT(waitpid(w.pid, &status, 0) == w.pid);
+	close(w.pidfd);
+	CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_STORE_DAMAGED);
+	CU_ASSERT(cp_header(&w)->ready == 0);
+	unlink(path);
+	world_fini(&w);
+}
+
 static void a_killed_one_is_followed_by_the_next_generation(void)
 {
 	struct world w;
@@ -345,6 +368,7 @@ static const struct unit_test tests[] = {
 		a_killed_one_is_followed_by_the_next_generation},
 	{"a_session_survives_what_is_killed", a_session_survives_what_is_killed},
 	{"a_store_that_cannot_be_opened_is_an_end", a_store_that_cannot_be_opened_is_an_end},
+	{"a_damaged_store_is_told_apart", a_damaged_store_is_told_apart},
 	{"it_serves_without_privileges", it_serves_without_privileges},
 };
 

@@ -248,11 +248,40 @@ static void a_crash_loop_backs_off(void)
 	world_fini(&w);
 }
 
+/* One that says that starting it does not help: it is left, and the others go on. */
+static void a_hopeless_one_is_left(void)
+{
+	struct world w;
+	char starts[128];
+	struct stat st = {.st_size = 0};
+
+	world_init(&w, "echo >> \"$0.starts\"; exit 5");
+	snprintf(starts, sizeof(starts), "%s/signalbox-controlplane.starts", w.bin);
+	const uint64_t end = clock_ms() + PATIENCE_MS;
+	while ((stat(starts, &st) != 0 || st.st_size < 3) && clock_ms() < end)
+		poll(NULL, 0, 2);
+	CU_ASSERT(st.st_size == 3);
+	/* The fourth start would come 200 ms later; until another one's third has come it is 300.
+	 */
+	pid_t before = wait_pid(&w, "dataplane", 0);
+	for (int i = 0; i < 3; i++) {
+		kill(before, SIGKILL);
+		before = wait_pid(&w, "dataplane", before);
+		CU_ASSERT_FATAL(before > 0);
+	}
+	CU_ASSERT(stat(starts, &st) == 0 && st.st_size == 3);
+	const int status = end_launcher(&w, SIGTERM);
+	CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	unlink(starts);
+	world_fini(&w);
+}
+
 static const struct unit_test tests[] = {
 	{"what_is_killed_starts_again_alone", what_is_killed_starts_again_alone},
 	{"an_orderly_stop_leaves_nothing", an_orderly_stop_leaves_nothing},
 	{"a_killed_launcher_takes_all_with_it", a_killed_launcher_takes_all_with_it},
 	{"a_crash_loop_backs_off", a_crash_loop_backs_off},
+	{"a_hopeless_one_is_left", a_hopeless_one_is_left},
 };
 
 int main(int argc, char **argv)

@@ -84,6 +84,19 @@ box_fact() { # NAME DEFAULT
 	echo "${value:-$2}"
 }
 
+controlplane_said() { # LOG
+	{ grep '^signalbox-controlplane: ' "$1" 2>/dev/null || true; } | tail -n 1 |
+		sed 's/^signalbox-controlplane: //'
+}
+
+# Damaged, or again and again: a store that another process is about to close opens a moment later.
+store_refused() {
+	local times
+	! this_log | grep -q 'signalbox-controlplane .*exited with code 5$' || return 0
+	times=$(this_log | grep -c 'signalbox-controlplane .*exited with code 3$') || true
+	((times >= 4))
+}
+
 wait_ready() {
 	local i
 	for ((i = 0; i < ready_wait_s * 10; i++)); do
@@ -98,6 +111,10 @@ wait_ready() {
 		if this_log | grep -q 'exited with code 2$'; then
 			log_tail
 			fail 1 "the box cannot start like this; its log: $log"
+		fi
+		if store_refused; then
+			log_tail
+			fail 1 "$(controlplane_said "$log")"
 		fi
 		sleep 0.1
 	done
@@ -190,6 +207,10 @@ print_status() {
 	for name in dataplane controlplane mgmt; do
 		[[ -z ${of[$name]:-} ]] || echo "$name: ${of[$name]}"
 	done
+	if [[ -z ${of[controlplane]:-} ]]; then
+		name=$(sed -n 's/^log: //p' "$run_dir/facts")
+		echo "controlplane: does not run: $(controlplane_said "$name")"
+	fi
 	local impaired
 	impaired=$(box_fact impair "")
 	[[ -z $impaired ]] || echo "impair: $impaired"

@@ -135,21 +135,41 @@ static void tell_end(const struct process *p, int status)
 			p->child.name, (int)p->pid, WEXITSTATUS(status));
 }
 
+static bool is_hopeless(int status)
+{
+	return WIFEXITED(status) && WEXITSTATUS(status) == SHM_EXIT_HOPELESS;
+}
+
+/* When to start it again; UINT64_MAX: never. */
+static uint64_t next_start(struct launcher *l, struct process *p, int status, uint64_t now_us)
+{
+	if (l->stopping)
+		return UINT64_MAX;
+	tell_end(p, status);
+	if (!is_hopeless(status))
+		return restart_on_end(&p->restart, now_us);
+	const uint64_t at_us = restart_on_hopeless_end(&p->restart, now_us);
+	if (at_us == UINT64_MAX)
+		fprintf(stderr,
+			"signalbox-launcher: %s is not started again: what it said last must be "
+			"mended first, and then the box be started anew\n",
+			p->child.name);
+	return at_us;
+}
+
 static void on_end(struct launcher *l, int i, int status, uint64_t now_us)
 {
 	struct process *p = &l->process[i];
 	struct shm_process *r = record(l, i);
 
-	if (!l->stopping)
-		tell_end(p, status);
+	p->start_us = next_start(l, p, status, now_us);
 	close(p->pidfd);
 	p->pid = 0;
 	p->pidfd = -1;
 	r->pid = 0;
-	r->state = l->stopping ? SHM_PROCESS_OFF : SHM_PROCESS_WAITS;
+	r->state = p->start_us == UINT64_MAX ? SHM_PROCESS_OFF : SHM_PROCESS_WAITS;
 	r->last_fatal = WIFSIGNALED(status);
 	r->last_code = (uint32_t)(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-	p->start_us = l->stopping ? UINT64_MAX : restart_on_end(&p->restart, now_us);
 }
 
 static void reap(struct launcher *l, uint64_t now_us)

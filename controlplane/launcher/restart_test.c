@@ -42,6 +42,21 @@ static void health_forgives(void)
 	CU_ASSERT_EQUAL(restart_on_end(&r, 13 * second_us), 13 * second_us + 100000);
 }
 
+static void hopeless_ends_are_believed_the_third_time(void)
+{
+	struct restart r = {0};
+
+	restart_on_start(&r, second_us);
+	CU_ASSERT_EQUAL(restart_on_hopeless_end(&r, second_us + 1), second_us + 1);
+	/* Others, and health, between them change nothing. */
+	restart_on_start(&r, 2 * second_us);
+	(void)restart_on_end(&r, 50 * second_us);
+	restart_on_start(&r, 50 * second_us);
+	CU_ASSERT(restart_on_hopeless_end(&r, 90 * second_us) <= 91 * second_us);
+	restart_on_start(&r, 91 * second_us);
+	CU_ASSERT_EQUAL(restart_on_hopeless_end(&r, 92 * second_us), UINT64_MAX);
+}
+
 static void a_million_deaths_do_not_overflow(void)
 {
 	struct restart r = {.failures = UINT32_MAX - 3};
@@ -56,6 +71,7 @@ static const struct unit_test tests[] = {
 	{"first_death_restarts_at_once", first_death_restarts_at_once},
 	{"crash_loop_backs_off_to_five_seconds", crash_loop_backs_off_to_five_seconds},
 	{"health_forgives", health_forgives},
+	{"hopeless_ends_are_believed_the_third_time", hopeless_ends_are_believed_the_third_time},
 	{"a_million_deaths_do_not_overflow", a_million_deaths_do_not_overflow},
 };
 

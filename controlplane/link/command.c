@@ -26,7 +26,7 @@ bool command_is_will(struct span will)
 	return parcel_decode(span_skip(will, WILL_FIXED), &p) == ERR_NONE && text_is_topic(p.topic);
 }
 
-/* A field is there only if its flag says so, and only LIVE comes with an epoch. */
+/* A field is there only if its flag says so, and only LIVE, and who has no name, with an epoch. */
 static bool flags_agree(const struct shm_connect *c)
 {
 	if ((c->flags & ~CONNECT_FLAGS) != 0)
@@ -37,7 +37,7 @@ static bool flags_agree(const struct shm_connect *c)
 		return false;
 	if ((c->flags & SHM_CONNECT_LIVE) != 0)
 		return (c->flags & SHM_CONNECT_AGAIN) != 0;
-	return c->epoch == 0;
+	return c->epoch == 0 || c->client_id_size == 0;
 }
 
 static struct span take(struct span *text, size_t size)

@@ -441,7 +441,8 @@ static void malformed_commands_are_counted_and_skipped(void)
 		{"user without its flag", offsetof(struct shm_slot, connect.flags), 1, 4},
 		{"password without its flag", offsetof(struct shm_slot, connect.flags), 1, 2},
 		{"live but not again", offsetof(struct shm_slot, connect.flags), 1, 16 | 6},
-		{"an epoch though not live", offsetof(struct shm_slot, connect.epoch), 4, 1},
+		{"an epoch though not live, and named", offsetof(struct shm_slot, connect.epoch), 4,
+			1},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

@@ -355,6 +355,55 @@ static void nonsense_is_refused_by_number(void)
 	world_fini(&w);
 }
 
+/* A CONNECT without a client id, and a will. */
+static void say_nameless(struct world *w, uint8_t flags)
+{
+	static const char payload[] = "gone";
+	const struct parcel p = {
+		.topic = span_str("w"), .payload_size = sizeof(payload) - 1, .qos = 1};
+	const struct span none = {NULL, 0};
+	struct shm_connect c = {.connection = {1, 1},
+		.receive_max = 10,
+		.flags = SHM_CONNECT_WILL | flags,
+		.epoch = 0xabcdef};
+	uint8_t text[128];
+	struct writer will = writer_of(text, sizeof(text));
+
+	write_u32(&will, 0);
+	parcel_encode_head(&will, &p);
+	write_bytes(&will, span_str(payload));
+	CU_ASSERT(link_fake_connect(&w->workers[0], &c, none, none, none, writer_span(&will)));
+}
+
+/* The first one has written it down and was not heard: the second must not take it for another
+ * client's, whose will is due. */
+static void a_name_that_was_given_is_given_again(void)
+{
+	static const char name[] = "sb-0000000000abcdef";
+	struct world w;
+
+	world_init(&w, "synced");
+	say_nameless(&w, 0);
+	for (int i = 0; i < 4; i++)
+		pass(&w, SYNC_US);
+	kill_control(&w);
+	start_control(&w);
+	for (uint32_t i = 0; i < WORKERS; i++)
+		greet(&w, i);
+	say_nameless(&w, SHM_CONNECT_AGAIN);
+	resynced(&w);
+	for (int i = 0; i < 4; i++)
+		pass(&w, SYNC_US);
+	const struct shm_grant g = hear(&w, 0, SHM_EVENT_GRANT).slot.grant;
+	CU_ASSERT(g.verdict == SHM_GRANTED && g.session != 0 && g.session_present == 0);
+	CU_ASSERT_FATAL(g.assigned_size == sizeof(name) - 1);
+	CU_ASSERT(memcmp(g.assigned, name, g.assigned_size) == 0);
+	pass(&w, 5000000);
+	CU_ASSERT(hear(&w, 0, SHM_EVENT_PUBLISH).slot.type == 0);
+	CU_ASSERT(hear(&w, 1, SHM_EVENT_PUBLISH).slot.type == 0);
+	world_fini(&w);
+}
+
 /* The STORE is down, its DONE was not heard: said again, it is answered and not applied. */
 static void a_new_control_plane_applies_nothing_twice(void)
 {
@@ -521,6 +570,7 @@ static const struct unit_test tests[] = {
 	{"work_is_done_when_it_is_down", work_is_done_when_it_is_down},
 	{"long_messages_cross_twice", long_messages_cross_twice},
 	{"nonsense_is_refused_by_number", nonsense_is_refused_by_number},
+	{"a_name_that_was_given_is_given_again", a_name_that_was_given_is_given_again},
 	{"a_new_control_plane_applies_nothing_twice", a_new_control_plane_applies_nothing_twice},
 	{"a_new_dataplane_is_told_everything", a_new_dataplane_is_told_everything},
 	{"all_die_and_the_power_goes", all_die_and_the_power_goes},

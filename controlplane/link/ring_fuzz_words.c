@@ -79,6 +79,8 @@ static bool say_connect(struct fuzz_world *w, struct reader *r)
 	c.receive_max = read_u8(r);
 	if ((flags & SHM_CONNECT_LIVE) != 0)
 		c.epoch = grant(w, id)->epoch;
+	else if (id == 3) /* it has no name, and says what to make one of */
+		c.epoch = flags;
 	if ((flags & SHM_CONNECT_WILL) != 0) {
 		write_u32(&will, id % 4);
 		write_parcel(&will, topic(id), read_bytes(r, read_u8(r)), id);

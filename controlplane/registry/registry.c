@@ -185,16 +185,28 @@ static void wait_behind(struct registry *r, uint32_t session, uint32_t index, ui
 	registry_revoke(r, s->holder, ERR_MQTT_TAKEN_OVER);
 }
 
-/* The connection's client id in `out`; false: none is free, which chance does not allow. */
-static bool assign_id(struct registry *r, char out[REGISTRY_ID_BYTES + 1])
+static void name_of(uint64_t random, char out[REGISTRY_ID_BYTES + 1])
+{
+	snprintf(out, REGISTRY_ID_BYTES + 1, "sb-%016llx", (unsigned long long)random);
+}
+
+/* The connection's client id in `out`; false: none is free, which chance does not allow. Made of
+ * what the CONNECT brings along, so that it is the same when that is asked again: one before us may
+ * have written it down, with a will. */
+static bool assign_id(
+	struct registry *r, const struct registry_connect *c, char out[REGISTRY_ID_BYTES + 1])
 {
 	/* Another key than the tables', so that their order tells nothing about ids. */
 	const struct hash_key key = {~r->conf.key.k0, r->conf.key.k1};
 
+	if (c->epoch != 0) {
+		name_of(c->epoch, out);
+		return (c->flags & SHM_CONNECT_AGAIN) != 0 ||
+		       session_find(r, span_str(out)) == POOL_NONE;
+	}
 	for (int i = 0; i < ASSIGN_TRIES; i++) {
 		const uint64_t words[2] = {++r->assigned, r->conf.epoch_base};
-		const uint64_t random = siphash(key, span_of(words, sizeof(words)));
-		snprintf(out, REGISTRY_ID_BYTES + 1, "sb-%016llx", (unsigned long long)random);
+		name_of(siphash(key, span_of(words, sizeof(words))), out);
 		if (session_find(r, span_str(out)) == POOL_NONE)
 			return true;
 	}
@@ -266,7 +278,7 @@ static void connect_new(
 		return;
 	}
 	claim->assigned = true;
-	if (assign_id(r, assigned))
+	if (assign_id(r, c, assigned))
 		admit(r, index, span_str(assigned), now_us);
 	else
 		registry_refuse(r, index, SHM_REFUSED_BUSY);

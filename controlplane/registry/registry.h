@@ -41,7 +41,7 @@ struct registry_connect {
 	struct span client_id; /* empty: assign one */
 	struct span username, password;
 	struct span will; /* {u32 delay_s} and a parcel; empty: none */
-	uint64_t epoch;   /* LIVE: what was granted before */
+	uint64_t epoch; /* LIVE: what was granted before; else what to make an id of; 0: nothing */
 	uint32_t session_expiry_s;
 	uint32_t address; /* peer, network order */
 	uint16_t port, keepalive_s, receive_max;

@@ -315,6 +315,29 @@ static void client_ids_are_bounded_in_all(void)
 	registry_destroy(&r);
 }
 
+/* The CONNECT brings along what its id is made of: whoever is asked again makes the same. */
+static void an_assigned_id_is_the_same_for_who_comes_after_us(void)
+{
+	struct registry_connect c = {.connection = connection(1), .epoch = 0x1234567890abcdef};
+	struct registry_effect e = {.kind = REGISTRY_GRANT};
+
+	for (int life = 0; life < 2; life++) {
+		struct registry *r = fresh(200, BASE * (uint64_t)(life + 1));
+		CU_ASSERT(registry_connect(r, &c, 0) && next_effect(r, 0, &e));
+		CU_ASSERT(e.grant.verdict == SHM_GRANTED);
+		CU_ASSERT(e.grant.assigned_size == REGISTRY_ID_BYTES);
+		CU_ASSERT(memcmp(e.grant.assigned, "sb-1234567890abcdef", REGISTRY_ID_BYTES) == 0);
+		/* Another connection cannot get it, too. */
+		struct registry_connect other = c;
+		other.connection = connection(2);
+		other.flags = 0;
+		CU_ASSERT(registry_connect(r, &other, 0) && next_effect(r, 0, &e));
+		CU_ASSERT(e.kind == REGISTRY_GRANT && e.grant.verdict == SHM_REFUSED_BUSY);
+		c.flags = SHM_CONNECT_AGAIN;
+		registry_destroy(&r);
+	}
+}
+
 static void assigned_ids_are_hexadecimal_and_differ(void)
 {
 	struct registry *r = fresh(200, BASE);
@@ -665,6 +688,8 @@ static const struct unit_test tests[] = {
 	{"workers_number_their_connections_alike", workers_number_their_connections_alike},
 	{"untaken_refusals_push_back", untaken_refusals_push_back},
 	{"client_ids_are_bounded_in_all", client_ids_are_bounded_in_all},
+	{"an_assigned_id_is_the_same_for_who_comes_after_us",
+		an_assigned_id_is_the_same_for_who_comes_after_us},
 	{"assigned_ids_are_hexadecimal_and_differ", assigned_ids_are_hexadecimal_and_differ},
 	{"sessions_are_listed_page_by_page", sessions_are_listed_page_by_page},
 	{"what_happens_is_counted", what_happens_is_counted},

@@ -64,7 +64,7 @@ static void check_peer(const struct peer *peer)
 void sessions_check(const struct sessions *s)
 {
 	uint64_t entries = 0;
-	uint32_t out = 0;
+	uint32_t out = 0, refused = 0;
 
 	ASSERT(s->completed <= s->submitted);
 	for (uint32_t i = 0; s->by_id.slots != NULL && i <= s->by_id.mask; i++) {
@@ -77,9 +77,13 @@ void sessions_check(const struct sessions *s)
 	}
 	ASSERT(entries == s->entries);
 	ASSERT(list_length(&s->idle) == s->idle_count);
-	for (uint32_t i = 0; s->wills.slots != NULL && i <= s->wills.mask; i++)
-		out += s->wills.slots[i].key != 0 && (s->wills.slots[i].number & 3) == WILL_OUT;
+	for (uint32_t i = 0; s->wills.slots != NULL && i <= s->wills.mask; i++) {
+		const struct table_slot *slot = &s->wills.slots[i];
+		out += slot->key != 0 && (slot->number & WILL_STATE_MASK) == WILL_OUT;
+		refused += slot->key != 0 && (slot->number & WILL_REFUSED) != 0;
+	}
 	ASSERT(out == s->wills_out);
+	ASSERT(refused == s->wills_refused && refused <= WILLS_REFUSED_MAX);
 	for (uint32_t w = 0; w < s->workers; w++)
 		check_peer(&s->peers[w]);
 }

@@ -41,8 +41,8 @@ struct sessions {
 	uint64_t entries; /* of all in memory */
 	uint64_t store_serial;
 	struct table counts; /* body: references */
-	struct table wills;  /* will: enum will_state, worker */
-	uint32_t wills_out;
+	struct table wills;  /* will: enum will_state, refused before, worker */
+	uint32_t wills_out, wills_refused;
 	uint64_t wills_retry_us;
 	struct bodies bodies;
 	struct fresh *fresh; /* fresh_mask + 1 of them */

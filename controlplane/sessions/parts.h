@@ -80,8 +80,12 @@ bool load_next(struct sessions *s, uint32_t worker, struct sessions_now now);
 /* sweep.c */
 bool sweep_poll(struct sessions *s, struct sessions_now now);
 enum will_state { WILL_WAITS, WILL_OUT, WILL_RETRY };
+/* A slot of `wills`: worker << WILL_WORKER_SHIFT | WILL_REFUSED, if it ever was | state. */
+enum { WILL_STATE_MASK = 3, WILL_REFUSED = 4, WILL_WORKER_SHIFT = 3 };
 void will_schedule(struct sessions *s, uint64_t will, uint32_t worker);
 bool will_cancel(struct sessions *s, uint64_t will); /* false: it is on its way */
 void will_stored(struct sessions *s, uint64_t will, struct batch *b);
 void will_again(struct sessions *s, uint64_t will, uint64_t at_us);
+/* Full queues refuse it. True: it comes again; else it must go without them. */
+MUST_USE bool will_refused(struct sessions *s, uint64_t will, uint64_t at_us);
 void wills_worker_gone(struct sessions *s);

@@ -22,6 +22,7 @@ enum {
 	WILLS_MAX = 256, /* sent to a worker and not stored */
 	RETRY_US = 5000, /* what was declined */
 	REFUSED_RETRY_US = 1000000,
+	WILLS_REFUSED_MAX = 1024, /* by full queues, to be tried again */
 	SWEEP_PIECE = 64,
 	PACKET_IDS = 65535, /* outbound packet id: entry % PACKET_IDS + 1 */
 };

@@ -80,6 +80,15 @@ static bool encode_key(struct sessions *s, const struct schema_key *k, struct sp
 	return true;
 }
 
+/* Damage is another thing than a disk that does not answer: nothing but a person mends it. */
+static enum err why_failed(const struct sessions *s)
+{
+	struct storage_facts facts;
+
+	s->store->ops->facts(s->store, &facts);
+	return facts.err != ERR_NONE ? facts.err : ERR_STORAGE_IO;
+}
+
 enum storage_found sessions_read(
 	struct sessions *s, const struct schema_key *k, struct span *key, struct span *value)
 {
@@ -97,7 +106,7 @@ enum storage_found sessions_read(
 		found = s->store->ops->get(s->store, *key, s->value, s->value_room, &size);
 	}
 	if (found == STORAGE_FAILED)
-		sessions_die(s, ERR_STORAGE_IO);
+		sessions_die(s, why_failed(s));
 	*value = span_of(s->value, found == STORAGE_FOUND ? size : 0);
 	return found;
 }

@@ -87,6 +87,80 @@ static void many_wills_go_a_portion_at_a_time(void)
 	rig_fini(&rig);
 }
 
+/* Wills that were heard, and are said again as their STOREs, for the first session's queue. */
+struct echo {
+	uint64_t will[WILLS_MAX];
+	uint32_t count;
+};
+
+static void hear_will(void *owner, uint32_t worker, const struct sessions_effect *e)
+{
+	struct echo *echo = (struct echo *)owner;
+
+	(void)worker;
+	if (e->type == SHM_EVENT_PUBLISH && echo->count < WILLS_MAX)
+		echo->will[echo->count++] = e->publish.session;
+}
+
+/* All that come in one second; how many there were. */
+static uint32_t echo_wills(struct echo *echo)
+{
+	uint32_t sum = 0;
+
+	do {
+		rig_run(&rig);
+		(void)rig_said(&rig);
+		sum += echo->count;
+		while (echo->count > 0) {
+			const struct rig_store_work m = {.targets = {1},
+				.qos = 1,
+				.topic = "w",
+				.payload = "x",
+				.will = echo->will[--echo->count],
+				.flags = SHM_WORK_WILL};
+			CU_ASSERT(rig_publish(&rig, &m) == SESSIONS_TAKEN);
+		}
+		rig_run(&rig);
+		(void)rig_said(&rig);
+	} while (echo->count > 0);
+	return sum;
+}
+
+/* A full queue and clients who die on it again and again: what comes again is bounded, the rest
+ * goes without that queue, and nothing that was taken is lost. */
+static void wills_for_a_full_queue_are_bounded(void)
+{
+	enum { BEYOND = 5 };
+	struct echo echo = {.count = 0};
+
+	rig_init(&rig);
+	rig.config.sessions_max = 1;
+	const struct rig_who reader = {.index = 9999, .client = "reader", .expiry_s = 1000};
+	CU_ASSERT(rig_connect(&rig, &reader) != 0 && rig_ready(&rig).session == 1);
+	publish(1, "taken");
+	rig.config.queue_messages_max = 1;
+	connect_many(WILLS_REFUSED_MAX + BEYOND, "w=x");
+	rig.heard = hear_will;
+	rig.owner = &echo;
+	rig_restart(&rig, 0, true);
+	CU_ASSERT_EQUAL(echo_wills(&echo), WILLS_REFUSED_MAX + BEYOND);
+	CU_ASSERT_EQUAL(rig_store_rows(&rig.store, 'L'), WILLS_REFUSED_MAX);
+	CU_ASSERT_EQUAL(rig_store_rows(&rig.store, 'D'), WILLS_REFUSED_MAX + 1); /* its expiry */
+	CU_ASSERT_EQUAL(counter_get(&rig.counters, COUNTER_WILLS_CUT), BEYOND);
+	CU_ASSERT_EQUAL(echo_wills(&echo), 0);
+	rig.now.us += REFUSED_RETRY_US;
+	CU_ASSERT_EQUAL(echo_wills(&echo), WILLS_REFUSED_MAX);
+	CU_ASSERT_EQUAL(counter_get(&rig.counters, COUNTER_WILLS_CUT), BEYOND);
+	CU_ASSERT_EQUAL(rig_store_rows(&rig.store, 'Q'), 1);
+	/* Room: they are all there. */
+	rig.config.queue_messages_max = 2 * WILLS_REFUSED_MAX;
+	rig.now.us += REFUSED_RETRY_US;
+	CU_ASSERT_EQUAL(echo_wills(&echo), WILLS_REFUSED_MAX);
+	CU_ASSERT_EQUAL(rig_store_rows(&rig.store, 'Q'), 1 + WILLS_REFUSED_MAX);
+	CU_ASSERT_EQUAL(rig_store_rows(&rig.store, 'L') + rig_store_rows(&rig.store, 'D'), 1);
+	rig_fini(&rig);
+}
+
 static void a_long_queue_is_swept_in_pieces(void)
 {
 	rig_init(&rig);
@@ -304,6 +378,7 @@ static void the_oldest_bodies_leave_the_cache(void)
 static const struct unit_test tests[] = {
 	{"many_are_swept_and_expire_in_pieces", many_are_swept_and_expire_in_pieces},
 	{"many_wills_go_a_portion_at_a_time", many_wills_go_a_portion_at_a_time},
+	{"wills_for_a_full_queue_are_bounded", wills_for_a_full_queue_are_bounded},
 	{"a_long_queue_is_swept_in_pieces", a_long_queue_is_swept_in_pieces},
 	{"a_large_message_comes_from_the_store", a_large_message_comes_from_the_store},
 	{"few_sessions_are_in_memory", few_sessions_are_in_memory},

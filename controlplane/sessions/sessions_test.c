@@ -616,6 +616,26 @@ static void a_dead_store_acknowledges_nothing(void)
 	rig_fini(&rig);
 }
 
+/* Whoever starts us must know whether another start may help. */
+static void a_failed_read_says_why(void)
+{
+	static const enum err why[] = {ERR_STORAGE_IO, ERR_STORAGE_CORRUPT, ERR_STORAGE_FULL};
+
+	for (size_t i = 0; i < ARRAY_SIZE(why); i++) {
+		bool worked;
+		with_anna(&anna);
+		rig_said(&rig);
+		rig.store.fail_read = why[i];
+		rig_connect(&rig, &bert);
+		CU_ASSERT(sessions_poll(rig.s, rig.now, &worked) == why[i]);
+		rig_hear(&rig, 0);
+		rig_hear(&rig, 1);
+		SAID("");
+		rig.store.fail_read = ERR_NONE;
+		rig_fini(&rig);
+	}
+}
+
 static void what_cannot_be_read_is_not_served(void)
 {
 	struct sessions *s;
@@ -630,8 +650,12 @@ static void what_cannot_be_read_is_not_served(void)
 			rig.store.view.at[i].value[0]++;
 	CU_ASSERT(sessions_create(&conf, rig.now, &s) == ERR_STORAGE_VERSION && s == NULL);
 	for (size_t i = 0; i < rig.store.view.count; i++)
+		if (rig.store.view.at[i].key[0] == 'M')
+			rig.store.view.at[i].value[0] -= 2;
+	CU_ASSERT(sessions_create(&conf, rig.now, &s) == ERR_STORAGE_VERSION && s == NULL);
+	for (size_t i = 0; i < rig.store.view.count; i++)
 		if (rig.store.view.at[i].key[0] == 'M') {
-			rig.store.view.at[i].value[0]--;
+			rig.store.view.at[i].value[0]++;
 			rig.store.view.at[i].value[9] ^= 1;
 		}
 	CU_ASSERT(sessions_create(&conf, rig.now, &s) == ERR_STORAGE_CORRUPT && s == NULL);
@@ -668,6 +692,7 @@ static const struct unit_test tests[] = {
 	{"nobody_is_granted_before_all_is_said_again", nobody_is_granted_before_all_is_said_again},
 	{"a_takeover_starts_again_at_the_oldest", a_takeover_starts_again_at_the_oldest},
 	{"a_dead_store_acknowledges_nothing", a_dead_store_acknowledges_nothing},
+	{"a_failed_read_says_why", a_failed_read_says_why},
 	{"what_cannot_be_read_is_not_served", what_cannot_be_read_is_not_served},
 };
 

@@ -16,6 +16,7 @@ struct order {
 	struct span bytes; /* the parcel */
 	struct parcel parcel;
 	uint64_t now_ms;
+	bool leave_full; /* full queues are left out, not a reason to refuse */
 };
 
 static enum err decode(struct span text, struct order *o)
@@ -69,14 +70,31 @@ static enum err judge_targets(struct sessions *s, struct order *o)
 		}
 		if (st->named_in == s->store_serial)
 			continue;
+		const bool has_room = st->count < s->config->queue_messages_max &&
+				      st->bytes + size <= s->config->queue_bytes_max;
+		full |= !has_room;
+		if (!has_room && o->leave_full)
+			continue;
 		st->named_in = s->store_serial;
 		o->targets++;
-		full |= st->count >= s->config->queue_messages_max ||
-			st->bytes + size > s->config->queue_bytes_max;
 	}
 	if (full)
 		sessions_count(s, COUNTER_QUEUE_REFUSALS, 1);
-	return full ? ERR_QUEUE_FULL : ERR_NONE;
+	return full && !o->leave_full ? ERR_QUEUE_FULL : ERR_NONE;
+}
+
+/* Nobody hears that a will is refused, so it comes again; but not any number of them. */
+static enum err judge(struct sessions *s, struct order *o, struct sessions_now now)
+{
+	const bool is_will = (o->work->flags & SHM_WORK_WILL) != 0;
+	const enum err e = judge_targets(s, o);
+
+	if (e == ERR_NONE || !is_will || will_refused(s, o->work->will, now.us + REFUSED_RETRY_US))
+		return e;
+	sessions_count(s, COUNTER_WILLS_CUT, 1);
+	o->leave_full = true;
+	o->targets = 0;
+	return judge_targets(s, o);
 }
 
 /* A copy of the parcel, with the time at which it was born. */
@@ -220,14 +238,11 @@ enum err store_take(struct sessions *s, uint32_t worker, const struct shm_work *
 		sessions_count(s, COUNTER_PUBLISH_DUPLICATES, 1);
 		return ERR_NONE;
 	}
-	e = judge_targets(s, &o);
+	e = judge(s, &o, now);
 	if (s->dead != ERR_NONE)
 		return ERR_NONE;
-	if (e != ERR_NONE) {
-		if ((work->flags & SHM_WORK_WILL) != 0)
-			will_again(s, work->will, now.us + REFUSED_RETRY_US);
+	if (e != ERR_NONE)
 		return e;
-	}
 	sessions_batch(s);
 	put_rest(s, &o);
 	if (!put_targets(s, &o) || !put_retained(s, &o))

@@ -7,19 +7,27 @@
 #include "controlplane/sessions/internal.h"
 #include "dataplane/base/assert.h"
 
-enum { MS = 1000, STATE_BITS = 2, STATE_MASK = 3, WILLS_KNOWN_MAX = 1 << 20, GARBAGE_PIECE = 8 };
+enum { MS = 1000, WILLS_KNOWN_MAX = 1 << 20, GARBAGE_PIECE = 8 };
 
-/* A slot of `wills` is worker << STATE_BITS | state. */
 static enum will_state state_of(const struct table_slot *slot)
 {
-	return slot == NULL ? WILL_WAITS : (enum will_state)(slot->number & STATE_MASK);
+	return slot == NULL ? WILL_WAITS : (enum will_state)(slot->number & WILL_STATE_MASK);
 }
 
 static void set_state(struct sessions *s, struct table_slot *slot, enum will_state state)
 {
 	s->wills_out += state == WILL_OUT;
 	s->wills_out -= state_of(slot) == WILL_OUT;
-	slot->number = (slot->number & ~(uint64_t)STATE_MASK) | (uint64_t)state;
+	slot->number = (slot->number & ~(uint64_t)WILL_STATE_MASK) | (uint64_t)state;
+}
+
+static void forget_will(struct sessions *s, struct table_slot *slot)
+{
+	if (slot == NULL)
+		return;
+	set_state(s, slot, WILL_WAITS);
+	s->wills_refused -= (slot->number & WILL_REFUSED) != 0;
+	table_remove(&s->wills, slot->key);
 }
 
 void will_stored(struct sessions *s, uint64_t will, struct batch *b)
@@ -29,10 +37,7 @@ void will_stored(struct sessions *s, uint64_t will, struct batch *b)
 
 	batch_delete(b, &parcel);
 	s->due_s = 0; /* its deadline is found, and goes */
-	if (slot == NULL)
-		return;
-	set_state(s, slot, WILL_WAITS);
-	table_remove(&s->wills, will);
+	forget_will(s, slot);
 }
 
 void will_schedule(struct sessions *s, uint64_t will, uint32_t worker)
@@ -45,14 +50,17 @@ void will_schedule(struct sessions *s, uint64_t will, uint32_t worker)
 		return; /* any worker will do */
 	slot = table_put(&s->wills, will);
 	if (slot != NULL)
-		slot->number = (uint64_t)worker << STATE_BITS | WILL_WAITS;
+		slot->number = (slot->number & WILL_REFUSED) |
+			       (uint64_t)worker << WILL_WORKER_SHIFT | WILL_WAITS;
 }
 
 bool will_cancel(struct sessions *s, uint64_t will)
 {
-	if (state_of(table_find(&s->wills, will)) != WILL_WAITS)
+	struct table_slot *slot = table_find(&s->wills, will);
+
+	if (state_of(slot) != WILL_WAITS)
 		return false;
-	table_remove(&s->wills, will);
+	forget_will(s, slot);
 	return true;
 }
 
@@ -67,6 +75,21 @@ void will_again(struct sessions *s, uint64_t will, uint64_t at_us)
 	set_state(s, slot, WILL_RETRY);
 	if (at_us < s->wills_retry_us)
 		s->wills_retry_us = at_us;
+}
+
+bool will_refused(struct sessions *s, uint64_t will, uint64_t at_us)
+{
+	struct table_slot *slot = table_find(&s->wills, will);
+	const bool before = slot != NULL && (slot->number & WILL_REFUSED) != 0;
+
+	if (state_of(slot) != WILL_OUT)
+		return true; /* of before our start: it waits already */
+	if (!before && s->wills_refused >= WILLS_REFUSED_MAX)
+		return false;
+	s->wills_refused += !before;
+	slot->number |= WILL_REFUSED;
+	will_again(s, will, at_us);
+	return true;
 }
 
 static void all_wait(struct sessions *s, bool out, bool retry)
@@ -151,7 +174,7 @@ static void publish_will(struct sessions *s, const struct schema_key *due)
 		.text_size = (uint32_t)content.size,
 		.qos = p.qos,
 		.retain = p.retain};
-	const uint32_t worker = (uint32_t)(slot->number >> STATE_BITS) % s->workers;
+	const uint32_t worker = (uint32_t)(slot->number >> WILL_WORKER_SHIFT) % s->workers;
 	outbox_put(&s->peers[worker].box, SHM_EVENT_PUBLISH, &publish, sizeof(publish), b);
 	body_put(&b);
 	set_state(s, slot, WILL_OUT);

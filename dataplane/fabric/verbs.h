@@ -31,6 +31,7 @@ enum published {
 	PUBLISHED_DONE,    /* taken, and all that an acknowledgement promises holds */
 	PUBLISHED_LATER,   /* taken; on_published(packet_id) answers, in order of publishing */
 	PUBLISHED_NO_ROOM, /* not taken: park, and offer the same again */
+	PUBLISHED_REFUSED, /* not taken, and waiting is no use: ERR_RETAINED_FULL */
 };
 
 struct verbs {

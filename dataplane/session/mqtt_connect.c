@@ -47,15 +47,17 @@ enum mqtt_event mqtt_misread_connect(struct mqtt_session *s, struct mqtt_cause *
 	return MQTT_ON_REFUSAL;
 }
 
-static enum err judge_will(const struct mqtt_connect *p)
+static enum err judge_will(const struct mqtt_session *s, const struct mqtt_connect *p)
 {
+	if (p->will_retain && p->version == MQTT_V5 && s->conf->retains_nothing)
+		return ERR_MQTT_RETAIN_UNSUPPORTED; /* 3.2.2-13 */
 	if (mqtt_topic_reserved(p->will_topic))
 		return ERR_MQTT_TOPIC_RESERVED; /* better now than silently at the end */
 	return ERR_NONE;
 }
 
 /* What the codec cannot know: rules between fields, and what we do not offer. */
-static enum err judge_connect(const struct mqtt_connect *p)
+static enum err judge_connect(const struct mqtt_session *s, const struct mqtt_connect *p)
 {
 	if (mqtt_props_has(&p->props, MQTT_PROPERTY_AUTH_METHOD))
 		return ERR_MQTT_AUTH_METHOD; /* 4.12.0-1 */
@@ -63,7 +65,7 @@ static enum err judge_connect(const struct mqtt_connect *p)
 		return ERR_MQTT_CLIENT_ID; /* MQTT 3.1: at least one character */
 	if (p->client_id.size == 0 && p->version == MQTT_V4 && !p->clean_start)
 		return ERR_MQTT_CLIENT_ID; /* 3.1.1: 3.1.3-8 */
-	return p->has_will ? judge_will(p) : ERR_NONE;
+	return p->has_will ? judge_will(s, p) : ERR_NONE;
 }
 
 /* 3.1.2.10: the longest silence; a limit of ours holds for those who ask for more or for none. */
@@ -117,7 +119,7 @@ static enum err keep_will(struct mqtt_session *s, const struct mqtt_connect *p)
 	if (s->will == NULL)
 		return ERR_MQTT_SERVER_BUSY;
 	s->will->qos = p->will_qos;
-	s->will->retain = p->will_retain;
+	s->will->retain = p->will_retain && !s->conf->retains_nothing;
 	if (p->will_payload.size != 0 && !message_append(s->will, p->will_payload))
 		return ERR_MQTT_SERVER_BUSY;
 	return ERR_NONE;
@@ -154,7 +156,7 @@ enum mqtt_event mqtt_ask(struct mqtt_session *s, struct mqtt_cause *c)
 		return MQTT_ON_REFUSAL;
 	}
 	note_connect(s, &p);
-	c->err = judge_connect(&p);
+	c->err = judge_connect(s, &p);
 	if (c->err == ERR_NONE)
 		c->err = keep_will(s, &p);
 	if (c->err == ERR_NONE && !request(s, &p))
@@ -186,13 +188,15 @@ static void fill_limits(struct mqtt_session *s, struct mqtt_props *p)
 }
 
 /* 3.2.2.3: what we do not offer, and where we decide otherwise than was asked. Absent because they
- * are all served: QoS 2, retain, wildcards, subscription identifiers. */
+ * are all served: QoS 2, wildcards, subscription identifiers. */
 static void fill_offer(struct mqtt_session *s, const struct session_grant *g, struct mqtt_props *p)
 {
 	const uint32_t expiry_s = g->durable ? s->expiry_s : 0;
 
 	fill_limits(s, p);
-	mqtt_set(p, MQTT_PROPERTY_SHARED_AVAILABLE); /* 0: no */
+	if (s->conf->retains_nothing)
+		mqtt_set(p, MQTT_PROPERTY_RETAIN_AVAILABLE); /* 3.2.2.3.5, 0: no */
+	mqtt_set(p, MQTT_PROPERTY_SHARED_AVAILABLE);         /* 0: no */
 	if (expiry_s != s->expiry_asked_s) {
 		mqtt_set(p, MQTT_PROPERTY_SESSION_EXPIRY);
 		p->session_expiry_s = expiry_s;
@@ -312,7 +316,8 @@ enum mqtt_event mqtt_publish_will(struct mqtt_session *s, struct mqtt_cause *c)
 	struct message *m = s->will;
 	s->will = NULL;
 	m->born_us = c->now_us;
-	if (mqtt_publish_message(s, &m, &order, &matched) == PUBLISHED_NO_ROOM) {
+	const enum published done = mqtt_publish_message(s, &m, &order, &matched);
+	if (done == PUBLISHED_NO_ROOM || done == PUBLISHED_REFUSED) {
 		message_put(&m);
 		counter_err(s->conf->counters, ERR_MQTT_QUOTA);
 		return MQTT_ON_NOTHING;

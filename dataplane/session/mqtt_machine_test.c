@@ -115,6 +115,7 @@ static void step_at_random(struct rng *rng)
 	world.self_qos = (uint8_t)rng_below(rng, 3);
 	world.nobody = rng_chance(rng, 500000);
 	world.publish_failures = rng_chance(rng, 100000);
+	world.retained_full = rng_chance(rng, 100000);
 	world.publish_later = rng_chance(rng, 500000);
 	world.release_later = rng_chance(rng, 500000);
 	world.now_us += rng_below(rng, 200000);

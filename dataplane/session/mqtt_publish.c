@@ -61,6 +61,8 @@ static enum err judge_publish(struct mqtt_session *s, struct mqtt_publish *p)
 {
 	if (mqtt_props_has(&p->props, MQTT_PROPERTY_SUBSCRIPTION_ID))
 		return ERR_MQTT_PROTOCOL; /* 3.3.4-6: only a server says which filters matched */
+	if (p->retain && s->conf->retains_nothing && mqtt_is_v5(s))
+		return ERR_MQTT_RETAIN_UNSUPPORTED; /* 3.2.2-14 */
 	return mqtt_alias_resolve(s, p);
 }
 
@@ -91,7 +93,7 @@ enum published mqtt_publish_message(
 	ASSERT(message_whole(*m));
 	*matched = false;
 	const enum published done = s->ops->verbs.publish(s->owner, m, o, matched);
-	if (done == PUBLISHED_NO_ROOM)
+	if (done == PUBLISHED_NO_ROOM || done == PUBLISHED_REFUSED)
 		return done;
 	*m = NULL;
 	counter_add(counters, COUNTER_PUBLISHES, 1);
@@ -154,6 +156,12 @@ static enum mqtt_event publish_incoming(struct mqtt_session *s, struct mqtt_caus
 							   : refuse_incoming(s, c);
 	}
 	mqtt_unpark(s, c->now_us);
+	if (done == PUBLISHED_REFUSED) {
+		s->incoming = m;
+		s->incoming_node = node;
+		counter_err(s->conf->counters, ERR_RETAINED_FULL);
+		return refuse_incoming(s, c);
+	}
 	if (done == PUBLISHED_LATER)
 		return MQTT_ON_NOTHING; /* on_published answers */
 	if (node != POOL_NONE && !matched)
@@ -230,7 +238,7 @@ static struct message *begin(struct mqtt_session *s, const struct mqtt_cause *c,
 	if (m == NULL)
 		return NULL;
 	m->qos = p->qos;
-	m->retain = p->retain;
+	m->retain = p->retain && !s->conf->retains_nothing; /* 3.1.1 cannot be told */
 	m->born_us = c->now_us;
 	return m;
 }

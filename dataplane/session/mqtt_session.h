@@ -26,6 +26,7 @@ struct mqtt_session_conf {
 	uint16_t receive_max;          /* unanswered publishes of one client; not 0 */
 	uint16_t topic_alias_max;      /* 0: none */
 	uint16_t keepalive_max_s;      /* larger wishes and 0 get this one; 0: no limit */
+	bool retains_nothing;          /* retained values are not offered */
 	struct counters *counters;
 	struct mqtt_memory *memory; /* shared by all sessions of a worker */
 	/* Where one packet is built; shared likewise, used only inside a call: at least

@@ -158,6 +158,7 @@ static void world_changes(struct reader *r)
 	world.request_refused = detail & 1;
 	world.self_subscribed = detail >> 1 & 1;
 	world.conf.keepalive_max_s = detail >> 3;
+	world.conf.retains_nothing = detail == 7;
 }
 
 static void fabric_changes(struct reader *r)
@@ -165,6 +166,7 @@ static void fabric_changes(struct reader *r)
 	const uint8_t detail = read_u8(r);
 
 	world.publish_later = detail & 1;
+	world.retained_full = detail >> 3 & 1;
 	world.release_later = detail >> 1 & 1;
 	world.nobody = detail >> 2 & 1;
 	world.self_qos = (detail >> 3 & 3) % 3;

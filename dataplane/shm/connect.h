@@ -42,7 +42,8 @@ struct shm_connect {
 	uint8_t version;
 	uint8_t reserved;
 	uint16_t receive_max; /* unacknowledged messages that the client takes; never 0 */
-	uint64_t epoch;       /* LIVE: what was granted before */
+	/* LIVE: what was granted before. Who has no client id: what one is made of. */
+	uint64_t epoch;
 };
 
 enum shm_connect_flags {

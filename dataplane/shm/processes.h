@@ -14,11 +14,15 @@ enum shm_process_id {
 
 enum shm_process_state { SHM_PROCESS_OFF, SHM_PROCESS_RUNS, SHM_PROCESS_WAITS, SHM_PROCESS_STOPS };
 
+/* Exit code: a person must do something first, a new start does not help. */
+enum { SHM_EXIT_HOPELESS = 5 };
+
 struct shm_process {
-	uint32_t pid;       /* 0: does not run */
-	uint32_t state;     /* enum shm_process_state; WAITS: for its next start, after a failure */
-	uint32_t restarts;  /* starts beyond the first */
-	uint32_t last_code; /* exit code of the last end, or the signal's number */
+	uint32_t pid;   /* 0: does not run */
+	uint32_t state; /* enum shm_process_state; WAITS: for its next start, after a failure; OFF:
+			 * not yet, or not any more */
+	uint32_t restarts;   /* starts beyond the first */
+	uint32_t last_code;  /* exit code of the last end, or the signal's number */
 	uint32_t last_fatal; /* 1: last_code is a signal */
 	uint32_t reserved;
 	uint64_t started_us; /* monotonic */

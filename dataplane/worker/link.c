@@ -158,7 +158,17 @@ static bool remember_client_id(struct worker *w, struct connection *c, struct sp
 	return true;
 }
 
-static struct shm_connect describe(const struct connection *c, const struct session_request *r)
+/* For who has no client id. Nobody who does not know our key can tell the next one. */
+static uint64_t name_for(const struct worker *w, const struct connection *c)
+{
+	const struct hash_key key = {~w->conf.key.k0, w->conf.key.k1};
+	const uint64_t words[2] = {(uint64_t)c->id.index << 32 | c->id.generation, w->conf.worker};
+
+	return siphash(key, span_of(words, sizeof(words))) | 1;
+}
+
+static struct shm_connect describe(
+	const struct worker *w, const struct connection *c, const struct session_request *r)
 {
 	return (struct shm_connect){
 		.connection = {c->id.index, c->id.generation},
@@ -176,6 +186,7 @@ static struct shm_connect describe(const struct connection *c, const struct sess
 		.keepalive_s = r->keepalive_s,
 		.version = r->version,
 		.receive_max = r->receive_max,
+		.epoch = r->client_id.size == 0 ? name_for(w, c) : 0,
 	};
 }
 
@@ -217,7 +228,7 @@ bool link_request(struct worker *w, struct connection *c, const struct session_r
 	ASSERT(c->grant == GRANT_NONE);
 	if (!linked(w) || !remember_client_id(w, c, r->client_id))
 		return false;
-	c->asked = describe(c, r);
+	c->asked = describe(w, c, r);
 	const size_t n = request_parts(r, &head, parts);
 	if (n == 0 || !keep_text(w, c, parts, n) || !ask(w, c)) {
 		rte_pktmbuf_free(c->request);

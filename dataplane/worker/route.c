@@ -283,10 +283,11 @@ static bool publish_at_once(struct worker *w, struct message *m, const struct jo
 	return got > 0 || workers != 0;
 }
 
-/* The order of fan-outs: this one waits for its STORE. */
+/* The order of fan-outs: this one waits for its STORE. A will that a full queue refuses comes again
+ * and again, and nobody shall get it each time. */
 static bool waits(const struct worker *w, const struct message *m, const struct job *job)
 {
-	if (m->qos == 2 || (m->retain && w->route->retained_after > 0))
+	if (m->qos == 2 || job->store.will_of != 0 || (m->retain && w->route->retained_after > 0))
 		return true;
 	return job->way != NULL && job->way->after[m->qos] > 0;
 }
@@ -332,9 +333,17 @@ static bool has_room(
 		return false;
 	if (later && topic_is_held(w, m))
 		return false;
-	if (m->retain && !retained_room(w->route->retained, m))
-		return false;
 	return later || route_can_lend_all(w, workers);
+}
+
+/* A will cannot be told to try again later: without room for its value it is a message and no more.
+ */
+static void release_value(struct worker *w, struct message *m)
+{
+	if (!m->retain || retained_room(w->route->retained, m))
+		return;
+	counter_err(w->counters, ERR_RETAINED_FULL);
+	m->retain = false;
 }
 
 /* The publish of a topic that this worker may publish: not retained, or its own. */
@@ -351,6 +360,10 @@ enum published route_local(
 		*matched = publish_at_once(w, m, job);
 		return PUBLISHED_DONE;
 	}
+	if (order.will_of != 0)
+		release_value(w, m);
+	if (m->retain && !retained_room(w->route->retained, m))
+		return PUBLISHED_REFUSED;
 	works_targets_begin(w);
 	const uint64_t workers = look(w, m, true);
 	const bool store = must_store(w, m, job), later = store && waits(w, m, job);
@@ -360,6 +373,7 @@ enum published route_local(
 		return PUBLISHED_NO_ROOM;
 	order.set_retained = m->retain;
 	order.order.fan_out_after = later;
+	order.order.will = order.will_of != 0;
 	order.order.qos = m->qos;
 	*matched = workers != 0 || works_targets(w) > 0;
 	if (store)
@@ -423,7 +437,7 @@ enum published route_publish(struct worker *w, struct message **m, const struct 
 		const struct job job = job_of(from, o, way);
 		p = route_local(w, *m, &job, matched);
 	}
-	if (p != PUBLISHED_NO_ROOM)
+	if (p == PUBLISHED_DONE || p == PUBLISHED_LATER)
 		message_put(m);
 	return p;
 }
@@ -437,7 +451,7 @@ static bool fan_out_ready(struct worker *w, const struct ready *ready)
 		o->kind == ORDER_CONNECTION ? route_way(w, o->index, o->generation) : NULL;
 	const uint32_t routing = o->kind == ORDER_PEER ? (uint32_t)o->token : (uint32_t)POOL_NONE;
 
-	if (ready->stored || m->qos < 2) {
+	if (ready->stored || (m->qos < 2 && !o->will)) {
 		route_set_publisher(w, m);
 		const uint64_t workers = look(w, m, false);
 		if (!route_can_lend_all(w, workers))

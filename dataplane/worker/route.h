@@ -28,7 +28,7 @@ size_t route_bytes(const struct shm_config *c);
  * for one subscription more for each filter of its connections, and those of other workers. */
 void route_deliver(void *owner, const struct delivery *d, struct message *m);
 
-/* As verbs.publish: takes *m unless NO_ROOM. */
+/* As verbs.publish: takes *m unless NO_ROOM or REFUSED, which a will never is. */
 enum published route_publish(struct worker *w, struct message **m, const struct publisher *from,
 	const struct publish_order *o, bool *matched);
 /* A STORE has ended; m is still the work's. Answers the publisher, fans out what waited. */

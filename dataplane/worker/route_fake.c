@@ -121,6 +121,17 @@ bool works_replica_place(
 	return fake_places[queue + 1].connected;
 }
 
+bool works_takes_events(const struct worker *w)
+{
+	return !fake_works[w->conf.worker].deaf;
+}
+
+void works_decline_will(struct worker *w, uint64_t will)
+{
+	ASSERT(works_takes_events(w));
+	fake_works[w->conf.worker].declined = will;
+}
+
 bool connection_offer(
 	struct worker *w, struct connection *c, const struct delivery *d, struct message *m)
 {

@@ -22,6 +22,8 @@ struct fake_works {
 	uint32_t max; /* no room beyond */
 	struct store_target targets[FAKE_QUEUES];
 	uint32_t target_count;
+	uint64_t declined; /* the will that was, last */
+	bool deaf;         /* it cannot be told now */
 };
 
 struct fake_hooks {

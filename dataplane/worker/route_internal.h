@@ -48,9 +48,10 @@ struct route {
 	struct peer_state *peers; /* by worker */
 	struct pool loans, routings, forwards, askings, snapshots;
 	void *pools[5];
-	struct queue pokes; /* connections that may go on */
-	struct queue ends;  /* filters whose interest may be over */
-	bool *ending;       /* by filter: it is in there */
+	struct queue pokes;    /* connections that may go on */
+	struct queue ends;     /* filters whose interest may be over */
+	struct queue declines; /* forwards of wills that found no room at the owner */
+	bool *ending;          /* by filter: it is in there */
 	struct ready *ready;
 	uint32_t ready_head, ready_count, ready_max;
 	uint32_t retained_after;          /* STOREs that a retained value waits for */

@@ -24,7 +24,8 @@ size_t route_peers_bytes(const struct shm_config *c)
 	       pool_bytes((uint32_t)n * ROUTE_LOANS_MAX, sizeof(struct loan)) +
 	       pool_bytes((uint32_t)n * ROUTE_FORWARDS_MAX, sizeof(struct routing)) +
 	       pool_bytes(ROUTE_FORWARDS_MAX, sizeof(struct forward)) +
-	       pool_bytes(ROUTE_ASKING_MAX, sizeof(struct asking));
+	       pool_bytes(ROUTE_ASKING_MAX, sizeof(struct asking)) +
+	       ROUTE_FORWARDS_MAX * sizeof(uint32_t);
 }
 
 static bool pool_create(struct pool *p, void **memory, uint32_t count, size_t size)
@@ -59,7 +60,8 @@ bool route_peers_create(struct worker *w)
 				!slots_create(&r->peers[i].in, ROUTE_IN_MAX) ||
 				!slots_create(&r->peers[i].forwards, ROUTE_FORWARDS_MAX)))
 			return false;
-	return pool_create(&r->loans, &r->pools[0], n * ROUTE_LOANS_MAX, sizeof(struct loan)) &&
+	return queue_create(&r->declines, ROUTE_FORWARDS_MAX) &&
+	       pool_create(&r->loans, &r->pools[0], n * ROUTE_LOANS_MAX, sizeof(struct loan)) &&
 	       pool_create(&r->routings, &r->pools[1], n * ROUTE_FORWARDS_MAX,
 		       sizeof(struct routing)) &&
 	       pool_create(
@@ -92,6 +94,7 @@ void route_peers_fini(struct worker *w)
 		if (pool_taken(&r->askings, i))
 			message_put(&((struct asking *)pool_at(&r->askings, i))->filter);
 	free(r->peers);
+	free(r->declines.at);
 	for (size_t i = 0; i < ARRAY_SIZE(r->pools); i++)
 		free(r->pools[i]);
 }
@@ -211,7 +214,10 @@ enum published route_forward(struct worker *w, struct message *m, const struct p
 	if (token == POOL_NONE)
 		return PUBLISHED_NO_ROOM;
 	struct forward *f = pool_at(&r->forwards, token);
-	*f = (struct forward){.connection = POOL_NONE, .packet_id = o->packet_id, .qos = o->qos};
+	*f = (struct forward){.connection = POOL_NONE,
+		.packet_id = o->packet_id,
+		.qos = o->qos,
+		.will_of = from->will_of};
 	struct peer_slot slot = {.kind = PEER_FORWARD,
 		.a = o->packet_id,
 		.b = token,
@@ -246,10 +252,29 @@ static void on_forwarded(struct worker *w, const struct peer_slot *slot)
 	const struct forward f = *(struct forward *)pool_at(&w->route->forwards, (uint32_t)slot->b);
 
 	ASSERT(f.routed);
+	/* Where it was stored, or refused, the control plane knows. */
+	if (f.will_of != 0 && slot->a == ERR_MQTT_QUOTA) {
+		queue_push(&w->route->declines, (uint32_t)slot->b);
+		return;
+	}
 	pool_put(&w->route->forwards, (uint32_t)slot->b);
 	struct connection *c = route_connection(w, f.connection, f.generation);
 	if (c != NULL && f.qos > 0)
 		connection_published(w, c, f.packet_id, (enum err)slot->a);
+}
+
+static bool poll_declines(struct worker *w)
+{
+	struct route *r = w->route;
+	bool moved = false;
+
+	while (r->declines.count > 0 && works_takes_events(w)) {
+		const uint32_t index = queue_pop(&r->declines);
+		works_decline_will(w, ((struct forward *)pool_at(&r->forwards, index))->will_of);
+		pool_put(&r->forwards, index);
+		moved = true;
+	}
+	return moved;
 }
 
 /* At the owner: both answers are out, or on their way in this order. */
@@ -310,7 +335,8 @@ static bool is_too_late(const struct worker *w, const struct peer_slot *slot)
 static bool on_forward(struct worker *w, const struct peer_slot *slot)
 {
 	struct route *r = w->route;
-	const bool full = !retained_room(r->retained, slot->p);
+	/* A will goes without its value, then. */
+	const bool full = slot->c == 0 && !retained_room(r->retained, slot->p);
 	struct message *m = NULL;
 	const uint32_t index = pool_get(&r->routings);
 	bool matched;
@@ -449,7 +475,7 @@ static bool flush(struct worker *w, uint32_t to)
 bool route_poll_peers(struct worker *w)
 {
 	struct route *r = w->route;
-	bool moved = false;
+	bool moved = poll_declines(w);
 
 	for (uint32_t i = 0; r->peers != NULL && i < r->workers; i++) {
 		if (i == r->self)
@@ -465,6 +491,8 @@ bool route_peers_wait(const struct worker *w)
 {
 	const struct route *r = w->route;
 
+	if (r->declines.count > 0)
+		return true;
 	for (uint32_t i = 0; r->peers != NULL && i < r->workers; i++)
 		if (r->peers[i].out.count > 0 || r->peers[i].in.count > 0 ||
 			r->peers[i].forwards.count > 0)

@@ -47,6 +47,7 @@ struct forward {
 	uint16_t packet_id;
 	uint8_t qos;
 	bool routed;
+	uint64_t will_of;
 };
 
 /* A subscription that the others are told about. */

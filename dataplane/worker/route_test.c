@@ -424,6 +424,72 @@ static void wills_are_published_and_removed(void)
 	fake_finish();
 }
 
+/* It comes again until there is room in the queue, and each time nobody gets it. */
+static void a_refused_will_goes_to_nobody(void)
+{
+	const struct publisher from = {.will_of = 6};
+	bool matched;
+
+	start(2);
+	subscribe(fake_open(0, 2, 0), "#", 1);
+	fake_queue_subscribe(1, "#", &(struct subscription_options){.qos_max = 1});
+	fake_settle();
+	for (uint8_t qos = 0; qos < 3; qos++)
+		for (uint32_t owner = 0; owner < 2; owner++) {
+			const struct post p = {.topic = topic_of(owner),
+				.value = "bye",
+				.qos = qos,
+				.retain = true};
+			(void)taken();
+			(void)post_as(&fake_workers[0], &from, &p, &matched);
+			while (!fake_complete(owner, ERR_QUEUE_FULL)) {
+				bool moved = fake_turn(0, 1);
+				moved |= fake_turn(1, 1);
+				CU_ASSERT_FATAL(moved);
+			}
+			fake_settle();
+			CU_ASSERT_STRING_EQUAL(taken(), "");
+			CU_ASSERT_EQUAL(retained_count(fake_workers[owner].route->retained), 0);
+			/* The control plane has refused it, and knows. */
+			CU_ASSERT_EQUAL(fake_works[0].declined, 0);
+			(void)post_as(&fake_workers[0], &from, &p, &matched);
+			fake_settle();
+			const char *got = taken();
+			CU_ASSERT_PTR_NOT_NULL(strstr(got, "0.2:"));
+			CU_ASSERT_PTR_NOT_NULL(strstr(got, "R W"));
+			const struct post gone = {
+				.topic = topic_of(owner), .value = "", .retain = true};
+			(void)post_as(&fake_workers[0], &from, &gone, &matched);
+			fake_settle();
+		}
+	fake_finish();
+}
+
+/* Else it would be on its way for ever, and wills and expiries stop when too many are. */
+static void a_will_that_the_owner_has_no_room_for_is_declined(void)
+{
+	const struct publisher from = {.will_of = 6};
+	bool matched;
+
+	start(2);
+	fake_works[1].max = 0;
+	const struct post p = {.topic = topic_of(1), .value = "bye", .qos = 1, .retain = true};
+	CU_ASSERT_EQUAL(post_as(&fake_workers[0], &from, &p, &matched), PUBLISHED_LATER);
+	fake_works[0].deaf = true;
+	fake_settle();
+	fake_workers[1].now_us += 1000000;
+	fake_settle();
+	CU_ASSERT_EQUAL(fake_works[0].declined, 0);
+	CU_ASSERT(route_waits(&fake_workers[0]));
+	fake_works[0].deaf = false;
+	fake_settle();
+	CU_ASSERT_EQUAL(fake_works[0].declined, 6);
+	CU_ASSERT_FALSE(route_waits(&fake_workers[0]));
+	fake_works[1].max = FAKE_STORES;
+	fake_works[0].declined = 0;
+	fake_finish();
+}
+
 static void set(uint32_t owner, const char *topic, const char *value, uint8_t qos)
 {
 	const struct message_props props = {0};
@@ -434,6 +500,44 @@ static void set(uint32_t owner, const char *topic, const char *value, uint8_t qo
 	CU_ASSERT_TRUE(message_append(m, span_str(value)));
 	m->qos = qos;
 	route_load_retained(&fake_workers[owner], &m);
+}
+
+/* Room for one value of each worker. */
+static void shrink_retained(uint32_t worker)
+{
+	struct route *r = fake_workers[worker].route;
+
+	retained_destroy(&r->retained);
+	r->retained = retained_create(&(struct retained_conf){
+		.topics_max = 1, .bytes_max = 1024, .counters = &fake_counters[worker]});
+	CU_ASSERT_PTR_NOT_NULL_FATAL(r->retained);
+	set(worker, "first", "1", 0);
+	CU_ASSERT_EQUAL(retained_count(r->retained), 1);
+}
+
+static void a_will_goes_without_a_value_that_has_no_room(void)
+{
+	const enum counter full = (enum counter)(COUNTER_NAMED + ERR_RETAINED_FULL);
+	const struct publisher from = {.will_of = 6};
+	bool matched;
+
+	start(2);
+	subscribe(fake_open(0, 2, 0), "#", 1);
+	fake_settle();
+	for (uint32_t owner = 0; owner < 2; owner++) {
+		const struct post p = {
+			.topic = topic_of(owner), .value = "bye", .qos = 1, .retain = true};
+		char word[32];
+		shrink_retained(owner);
+		(void)taken();
+		CU_ASSERT_EQUAL(post_as(&fake_workers[0], &from, &p, &matched), PUBLISHED_LATER);
+		fake_settle();
+		snprintf(word, sizeof(word), "W 0.2:%s=bye", p.topic);
+		CU_ASSERT_STRING_EQUAL(taken(), word);
+		CU_ASSERT_EQUAL(counter_get(&fake_counters[owner], full), 1);
+		CU_ASSERT_EQUAL(fake_works[0].declined, 0);
+	}
+	fake_finish();
 }
 
 static void snapshots_follow_the_options(void)
@@ -596,6 +700,11 @@ static const struct unit_test tests[] = {
 	{"retained_publishes_are_forwarded", retained_publishes_are_forwarded},
 	{"a_forward_without_room_is_refused_in_time", a_forward_without_room_is_refused_in_time},
 	{"wills_are_published_and_removed", wills_are_published_and_removed},
+	{"a_refused_will_goes_to_nobody", a_refused_will_goes_to_nobody},
+	{"a_will_that_the_owner_has_no_room_for_is_declined",
+		a_will_that_the_owner_has_no_room_for_is_declined},
+	{"a_will_goes_without_a_value_that_has_no_room",
+		a_will_goes_without_a_value_that_has_no_room},
 	{"snapshots_follow_the_options", snapshots_follow_the_options},
 	{"durable_snapshots_are_stored", durable_snapshots_are_stored},
 	{"declined_values_come_again_when_there_is_room",

@@ -141,6 +141,7 @@ static void session_conf_init(struct worker *w)
 			.session_expiry_max_s = c->session_expiry_max_s,
 			.receive_max = (uint16_t)c->receive_max,
 			.topic_alias_max = (uint16_t)c->topic_alias_max,
+			.retains_nothing = c->retained_max == 0,
 			.keepalive_max_s = (uint16_t)c->keepalive_max_s,
 			.counters = w->counters,
 			.memory = w->session_memory,

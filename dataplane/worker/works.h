@@ -24,6 +24,7 @@ struct order {
 	uint8_t kind;               /* enum order_kind */
 	uint8_t qos;                /* of the publish */
 	bool fan_out_after;         /* transient subscribers get it when it is durable (QoS 2) */
+	bool will;                  /* refused, it comes again: nobody gets it now */
 	uint16_t packet_id;         /* CONNECTION */
 	uint16_t peer;              /* PEER: worker */
 	uint32_t index, generation; /* CONNECTION: its id */
@@ -72,6 +73,7 @@ bool works_said(const struct worker *w, uint64_t sequence); /* the control plane
  * what they are answered with. DONE and REFUSED are true whoever said them. */
 bool works_takes_events(const struct worker *w);
 void works_on_event(struct worker *w, const struct shm_slot *slot);
+void works_decline_will(struct worker *w, uint64_t will); /* the same: while there is room */
 /* A new control plane: nothing is said before it knows who is connected. */
 void works_rewind(struct worker *w);
 /* Says all that is open again, after link.c has said who is connected. True: done. */

@@ -227,6 +227,12 @@ static void on_deliver(struct worker *w, const struct shm_deliver *d)
 		take_entry(w, c, d, &p, &to);
 }
 
+void works_decline_will(struct worker *w, uint64_t will)
+{
+	answer(w, &(struct works_answer){
+			  .type = SHM_COMMAND_DECLINED, .declined = {.session = will}});
+}
+
 /* A will is due: it is published here. */
 static void on_publish(struct worker *w, const struct shm_publish *p)
 {
@@ -252,8 +258,7 @@ static void on_publish(struct worker *w, const struct shm_publish *p)
 		}
 		message_put(&m);
 	}
-	answer(w, &(struct works_answer){
-			  .type = SHM_COMMAND_DECLINED, .declined = {.session = p->session}});
+	works_decline_will(w, p->session);
 }
 
 static void on_retained(struct worker *w, const struct shm_retained *r)

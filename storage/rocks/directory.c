@@ -8,7 +8,10 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
+
+enum { ROOM_BYTES = 1 << 20 /* for what is small: MANIFEST, options, a log */ };
 
 static enum err fail(const char *what, const char *directory, char why[STORAGE_WHY_MAX])
 {
@@ -87,6 +90,41 @@ static enum err check_directory(int fd, const char *directory, char why[STORAGE_
 	const enum err err = check_contents(d, directory, why);
 	closedir(d);
 	return err;
+}
+
+/* Bytes of the journals, which open makes tables of. */
+static uint64_t journal_bytes(int fd)
+{
+	const int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	const struct dirent *entry;
+	uint64_t bytes = 0;
+	struct stat st;
+
+	while (d != NULL && (entry = readdir(d)) != NULL)
+		if (ends(entry->d_name, ".log") && fstatat(fd, entry->d_name, &st, 0) == 0)
+			bytes += (uint64_t)st.st_size;
+	if (d != NULL)
+		closedir(d);
+	else if (copy >= 0)
+		close(copy);
+	return bytes;
+}
+
+enum err rocks_directory_room(const char *directory, int fd, char why[STORAGE_WHY_MAX])
+{
+	struct statvfs v;
+
+	if (fstatvfs(fd, &v) != 0)
+		return fail("its file system does not answer", directory, why);
+	const uint64_t free_bytes = (uint64_t)v.f_bavail * v.f_frsize;
+	const uint64_t needed = journal_bytes(fd) + ROOM_BYTES;
+	if (v.f_blocks == 0 || free_bytes >= needed)
+		return ERR_NONE;
+	snprintf(why, STORAGE_WHY_MAX,
+		"%s: no space for the store: %llu bytes are free, and it needs %llu to be opened",
+		directory, (unsigned long long)free_bytes, (unsigned long long)needed);
+	return ERR_STORAGE_FULL;
 }
 
 enum err rocks_directory_lock(const char *directory, int *fd, char why[STORAGE_WHY_MAX])

@@ -9,3 +9,6 @@
  * stores until it is closed; -1 with an error. RocksDB's own lock comes too late: files are read,
  * and may be cut, before. */
 MUST_USE enum err rocks_directory_lock(const char *directory, int *fd, char why[STORAGE_WHY_MAX]);
+/* Room for tables of its journals? Where there is none, the packaged RocksDB fails an assertion
+ * instead of saying so. */
+MUST_USE enum err rocks_directory_room(const char *directory, int fd, char why[STORAGE_WHY_MAX]);

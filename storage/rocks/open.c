@@ -215,6 +215,8 @@ static enum err open_all(struct rocks_store *r, char why[STORAGE_WHY_MAX])
 	enum err err = rocks_directory_lock(r->conf.directory, &r->directory_fd, why);
 
 	if (err == ERR_NONE)
+		err = rocks_directory_room(r->conf.directory, r->directory_fd, why);
+	if (err == ERR_NONE)
 		err = rocks_recover(r->conf.directory, why);
 	if (err == ERR_NONE)
 		err = open_db(r, why);

@@ -325,6 +325,26 @@ static void says_why_it_cannot_begin(void)
 	refused(ERR_STORAGE_IO, "Not a directory");
 }
 
+/* A journal with a hole in it, which is larger than any disk. */
+static void refuses_a_disk_without_room_for_its_journals(void)
+{
+	char path[PATH_SIZE];
+
+	begin();
+	struct storage *s = opened();
+	s->ops->close(&s);
+	snprintf(path, sizeof(path), "%s/999999.log", directory);
+	const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	CU_ASSERT_FATAL(fd >= 0);
+	CU_ASSERT(ftruncate(fd, (off_t)15 << 40) == 0);
+	close(fd);
+	refused(ERR_STORAGE_FULL, "bytes are free, and it needs 164");
+	CU_ASSERT(unlink(path) == 0);
+	s = opened();
+	s->ops->close(&s);
+	end();
+}
+
 static void refuses_a_directory_that_it_may_not_write(void)
 {
 	const uid_t self = geteuid(), nobody = 65534;
@@ -358,6 +378,8 @@ static const struct unit_test tests[] = {
 	{"rocks_one_at_a_time", one_at_a_time},
 	{"rocks_refuses_what_is_no_store", refuses_what_is_no_store},
 	{"rocks_says_why_it_cannot_begin", says_why_it_cannot_begin},
+	{"rocks_refuses_a_disk_without_room_for_its_journals",
+		refuses_a_disk_without_room_for_its_journals},
 	{"rocks_refuses_a_directory_that_it_may_not_write",
 		refuses_a_directory_that_it_may_not_write},
 	{"rocks_begins_where_a_beginning_ended", begins_where_a_beginning_ended},

@@ -28,8 +28,8 @@
 #include "dataplane/base/writer.h"
 
 enum {
-	SCHEMA_VERSION = 1,
-	SCHEMA_HEAD = 5, /* bytes of a value before its content */
+	SCHEMA_VERSION = 2, /* since a session names its last CONNECT, and M counts dataplanes */
+	SCHEMA_HEAD = 5,    /* bytes of a value before its content */
 	SCHEMA_TEXT_MAX = 65535,
 	SCHEMA_KEY_MAX = 1 + 8 + SCHEMA_TEXT_MAX,
 	SCHEMA_REFERENCE_MAX = 32,

@@ -239,7 +239,7 @@ static void every_flipped_bit_is_found(void)
 	}
 }
 
-static void a_newer_version_is_told_apart(void)
+static void other_versions_are_told_apart(void)
 {
 	const struct span key = span_str("k");
 	uint8_t bytes[ROOM];
@@ -248,6 +248,12 @@ static void a_newer_version_is_told_apart(void)
 		const struct span value = encode((enum value)v, key, bytes);
 		bytes[0] = v == REFERENCE ? bytes[0] | 0x80 : SCHEMA_VERSION + 1;
 		CU_ASSERT(decode((enum value)v, value, key) == ERR_STORAGE_VERSION);
+		if (v == REFERENCE)
+			continue;
+		bytes[0] = SCHEMA_VERSION - 1;
+		CU_ASSERT(decode((enum value)v, value, key) == ERR_STORAGE_VERSION);
+		bytes[0] = 0;
+		CU_ASSERT(decode((enum value)v, value, key) == ERR_STORAGE_CORRUPT);
 	}
 }
 
@@ -298,7 +304,7 @@ static const struct unit_test tests[] = {
 	{"a_prefix_begins_its_keys", a_prefix_begins_its_keys},
 	{"values_come_back", values_come_back},
 	{"every_flipped_bit_is_found", every_flipped_bit_is_found},
-	{"a_newer_version_is_told_apart", a_newer_version_is_told_apart},
+	{"other_versions_are_told_apart", other_versions_are_told_apart},
 	{"nonsense_is_refused", nonsense_is_refused},
 	{"sizes_are_rounded_up_by_an_eighth_at_most", sizes_are_rounded_up_by_an_eighth_at_most},
 };

@@ -46,10 +46,12 @@ enum err schema_open(struct span value, struct span key, struct span *content)
 
 	if (r.bad)
 		return ERR_STORAGE_CORRUPT;
-	if (version > SCHEMA_VERSION)
+	if (version == 0)
+		return ERR_STORAGE_CORRUPT; /* there never was one */
+	if (version != SCHEMA_VERSION)
 		return ERR_STORAGE_VERSION;
 	*content = span_skip(value, SCHEMA_HEAD);
-	if (version != SCHEMA_VERSION || check != check_of(key, *content))
+	if (check != check_of(key, *content))
 		return ERR_STORAGE_CORRUPT;
 	return ERR_NONE;
 }

@@ -56,6 +56,9 @@ static void say_props(const struct client_greeting *g, struct mqtt_connect *hell
 		hello->props.has |= 1ull << MQTT_PROPERTY_RECEIVE_MAX;
 	if (g->will_topic != NULL && g->will_delay_s > 0)
 		hello->will_props.has |= 1ull << MQTT_PROPERTY_WILL_DELAY;
+	if (g->packet_size_max > 0)
+		hello->props.has |= 1ull << MQTT_PROPERTY_PACKET_SIZE_MAX;
+	hello->props.packet_size_max = g->packet_size_max;
 	hello->props.session_expiry_s = g->session_expiry_s;
 	hello->props.receive_max = g->receive_max;
 	hello->will_props.will_delay_s = g->will_delay_s;
@@ -87,10 +90,15 @@ static void greet(struct client *c)
 
 void client_subscribe(struct client *c, const char *filter)
 {
+	client_subscribe_qos(c, filter, 0);
+}
+
+void client_subscribe_qos(struct client *c, const char *filter, uint8_t qos)
+{
 	uint8_t packet[512];
 	struct writer w = writer_of(packet, sizeof(packet));
 	struct mqtt_props none;
-	const struct mqtt_filter f = {.filter = span_str(filter)};
+	const struct mqtt_filter f = {.filter = span_str(filter), .qos = qos};
 
 	mqtt_props_init(&none);
 	mqtt_encode_subscribe(

@@ -27,6 +27,7 @@ struct client_greeting {
 	bool clean_start;
 	uint32_t session_expiry_s; /* 5.0 */
 	uint16_t receive_max;      /* 5.0; 0: not said */
+	uint32_t packet_size_max;  /* 5.0; 0: not said */
 	const char *will_topic;    /* NULL: no will */
 	struct span will_payload;
 	uint8_t will_qos;
@@ -39,6 +40,7 @@ struct client *client_new(struct world *w, const char *id, const struct client_e
 void client_greet(struct client *c, const struct client_greeting *g);
 void client_connect(struct client *c); /* it must have none */
 void client_subscribe(struct client *c, const char *filter);
+void client_subscribe_qos(struct client *c, const char *filter, uint8_t qos);
 /* False: no room in its send queue now. */
 bool client_publish(struct client *c, const char *topic, struct span payload);
 /* A PUBLISH in pieces: the header now, payload_size bytes by client_write. */

@@ -53,17 +53,17 @@ def verdict(line):
     check(told["sessions_lost"] == 0, line)
 
 
-def run_ledger(name, address, beside, strike):
-    """Clients over CYCLES strikes, at random places of their progress."""
+def run_ledger(name, address, beside, strike, cycles=CYCLES):
+    """Clients over so many strikes, at random places of their progress."""
     seed = int(os.environ.get("SIGNALBOX_SEED", random.randrange(1 << 32)))
     print(f"# SIGNALBOX_SEED={seed}")
     rng = random.Random(seed)
-    count = STRIDE * (CYCLES + 1)
+    count = STRIDE * (cycles + 1)
     run = f"ledger-{name}-{os.getpid()}"  # sessions of an earlier run may still be there
     with Process(PYTHON, "-B", CLIENT, address, run, str(count), beside=beside) as client:
         client.wait_line("started", PATIENCE_S)
         at = 0
-        for _ in range(CYCLES):
+        for _ in range(cycles):
             at += rng.randrange(STRIDE // 3, STRIDE)
             client.wait_line(f"acknowledged {at // 10 * 10}", PATIENCE_S)
             strike()

@@ -72,8 +72,8 @@ def mosquitto_will(box):
         watch.wait_exit()
 
 
-PAHO = ("qos_pairs", "persistent_session", "retained", "retain_options", "wills", "will_delay",
-        "takeover", "expiry", "flow")
+PAHO = ("qos_pairs", "persistent_session", "retained", "retain_options", "wills", "will_loop",
+        "will_delay", "takeover", "expiry", "flow")
 CASES = {f"paho_{name}": paho(name) for name in PAHO}
 CASES.update({f.__name__: f for f in (
     mqttjs_survive, mosquitto_qos_pairs, mosquitto_persistent_session, mosquitto_retained,

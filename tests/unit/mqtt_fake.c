@@ -274,6 +274,8 @@ static enum published fake_publish(
 		f->publish_failures--;
 		return PUBLISHED_NO_ROOM;
 	}
+	if ((*m)->retain && f->retained_full)
+		return PUBLISHED_REFUSED;
 	say_message(f, *m, o);
 	*matched = !f->nobody;
 	if (f->self_subscribed)

@@ -40,6 +40,7 @@ struct fake {
 	bool request_refused; /* ops->request answers false */
 	bool self_subscribed; /* publish delivers to the session itself */
 	bool nobody;          /* no publish matches a subscription */
+	bool retained_full;   /* publish refuses what is to be retained */
 	bool publish_later;   /* publish answers LATER */
 	bool release_later;   /* release answers false */
 	bool farewell_said;

@@ -405,6 +405,12 @@ static void step_nobody(struct talk *t, const char *rest)
 	t->world->nobody = true;
 }
 
+static void step_full(struct talk *t, const char *rest)
+{
+	(void)rest;
+	t->world->retained_full = true;
+}
+
 static void step_later(struct talk *t, const char *rest)
 {
 	t->world->publish_later = strcmp(rest, "off") != 0;
@@ -442,11 +448,13 @@ static void step_pools(struct talk *t, const char *rest)
 static void step_limits(struct talk *t, const char *rest)
 {
 	struct mqtt_session_conf *c = &t->world->conf;
-	uint32_t receive_max = c->receive_max, aliases = c->topic_alias_max;
+	uint32_t receive_max = c->receive_max, aliases = c->topic_alias_max, retained = 1;
 
 	set_number(rest, "receive=", &receive_max);
 	set_number(rest, "aliases=", &aliases);
 	set_number(rest, "expiry=", &c->session_expiry_max_s);
+	set_number(rest, "retained=", &retained);
+	c->retains_nothing = retained == 0;
 	c->receive_max = (uint16_t)receive_max;
 	c->topic_alias_max = (uint16_t)aliases;
 }
@@ -529,7 +537,7 @@ static void step(struct talk *t, const char *line)
 		{"received", step_received}, {"receivedid", step_received_id},
 		{"writable", step_writable}, {"nobody", step_nobody}, {"later", step_later},
 		{"nopublish", step_nopublish}, {"pools", step_pools}, {"limits", step_limits},
-		{"declined", step_declined}};
+		{"full", step_full}, {"declined", step_declined}};
 	const size_t size = strcspn(line, " ");
 
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {

@@ -12,7 +12,7 @@
  *	resume ENTRY | declined    the delivery before was not taken; else it must be
  *	revoke ERR | wait MS | close
  *	room N              so many bytes fit the send queue; "room all"
- *	nobegin N, noappend N, nopublish N, norequest, nobody, self [QOS], later [off]
+ *	nobegin N, noappend N, nopublish N, norequest, nobody, full, self [QOS], later [off]
  *	                    what the world does from now on
  *	pools KEY=N.., limits KEY=N..      first of all
  *	skip                what happened so far was not the point

@@ -33,6 +33,7 @@ struct rig_store {
 	uint64_t batches;
 	enum err fail;       /* the next submit fails with this */
 	enum err fail_later; /* and the next completion with that */
+	enum err fail_read;  /* and every get with that */
 };
 
 enum { RIG_SAID = 1 << 16, RIG_WORKERS = 2 };

@@ -134,6 +134,8 @@ static enum storage_found get(
 	const struct rig_store *st = (const struct rig_store *)s;
 	const size_t i = lower(&st->view, key);
 
+	if (st->fail_read != ERR_NONE)
+		return STORAGE_FAILED;
 	if (!is_at(&st->view, i, key))
 		return STORAGE_ABSENT;
 	*size = st->view.at[i].value_size;
@@ -188,7 +190,8 @@ static void facts(const struct storage *s, struct storage_facts *out)
 {
 	const struct rig_store *st = (const struct rig_store *)s;
 
-	*out = (struct storage_facts){.batches = st->batches, .syncs = st->batches};
+	*out = (struct storage_facts){
+		.batches = st->batches, .syncs = st->batches, .err = st->fail_read};
 }
 
 static const struct storage_ops ops = {.submit = submit,

@@ -8,6 +8,7 @@ from paho.mqtt.reasoncodes import ReasonCodes
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 VERSIONS = (4, 5)
+LOOPS = 20
 
 
 def qos_pairs(address):
@@ -156,6 +157,37 @@ def wills(address):
             c.disconnect()
 
 
+def will_loop(address):
+    """Whoever is thrown out leaves a will for which the next is thrown out: one will for each."""
+    other = {"a": "b", "b": "a"}
+    watch, probe = Client(address, "loop-watch"), Client(address, "loop-probe")
+    watch.connect()
+    watch.subscribe("loop/#", 2)
+    watch.subscribe("probe", 1)
+    probe.connect()
+
+    def newcomer(name):
+        c = Client(address, f"loop-{name}", will=(f"loop/{other[name]}", "gone", 1, False, 0))
+        c.connect()
+        c.subscribe(f"loop/{name}", 1)
+        return c
+
+    holders = {name: newcomer(name) for name in other}
+    name = "a"
+    for _ in range(LOOPS):
+        old, holders[name] = holders[name], newcomer(name)
+        old.expect("disconnect")
+        old.c.loop_stop()
+        name = other[name]
+        for c in (holders[name], watch):
+            c.message("gone", f"loop/{name}", qos=1)
+    for c in holders.values():
+        c.disconnect()
+    watch.nothing(probe)
+    for c in (watch, probe):
+        c.disconnect()
+
+
 def will_delay(address):
     watch = Client(address, "delay-watch")
     watch.connect()
@@ -282,7 +314,7 @@ def flow(address):
 
 
 CASES = {f.__name__: f for f in (qos_pairs, persistent_session, retained, retain_options, wills,
-                                 will_delay, takeover, expiry, flow)}
+                                 will_loop, will_delay, takeover, expiry, flow)}
 
 if __name__ == "__main__":
     for name in sys.argv[2:] or CASES:
