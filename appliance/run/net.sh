@@ -4,7 +4,8 @@
 #
 # tap: sbx0 is a persistent tap, so that its addresses outlive a killed dataplane, which runs in
 # the same namespace. af_packet: sbx0 and sbx-nic are a veth pair; sbx-nic is alone with the
-# dataplane in a second namespace, so that the kernel does not answer for the box.
+# dataplane in a second namespace, so that the kernel does not answer for the box. memif: sbx0 is a
+# tap, and signalbox-bridge carries between it and the socket where the dataplane listens.
 # All addresses are of one free /29 out of 198.18.0.0/15 (RFC 2544: benchmarks, never routed).
 # Variables are shared with ./run, which sources this.
 # shellcheck shell=bash disable=SC2034,SC2154
@@ -124,13 +125,20 @@ make_net() {
 		note "netns_dir $([[ -d $netns_dir ]] && echo kept || echo made)"
 	fi
 	make_ns "$ns"
-	if [[ $nic == tap ]]; then
+	case $nic in
+	tap)
 		make_tap
 		interface=sbx0
-	else
+		;;
+	memif)
+		make_tap
+		interface=${nic_arg:-$run_dir/memif}
+		;;
+	*)
 		make_veth
 		interface=sbx-nic
-	fi
+		;;
+	esac
 	no_ipv6 "$ns" sbx0
 	no_offloads "$ns" sbx0
 	ip -n "$ns" addr add "$gateway/30" dev sbx0

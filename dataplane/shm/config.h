@@ -52,8 +52,8 @@ struct shm_config {
 	uint32_t address, netmask, gateway;
 	uint16_t mtu;
 	uint16_t reserved;
-	char nic[16]; /* "tap", "af_packet" */
-	char interface[16];
+	char nic[16];        /* "tap", "af_packet", "memif" */
+	char interface[112]; /* what names the NIC of that kind */
 	struct shm_impair impair;
 };
 

@@ -1,7 +1,7 @@
 /* soft.c - opens and closes a software NIC: checks, the virtual device, its queues, its facts.
  *
- * The ways in which tap and af_packet differ are in soft_tap.c and
- * soft_af_packet.c; frames move in soft_io.c. */
+ * The ways in which the kinds differ are in soft_tap.c, soft_af_packet.c and
+ * soft_memif.c; frames move in soft_io.c. */
 #include "drivers/soft/soft.h"
 
 #include "dataplane/base/assert.h"
@@ -13,6 +13,7 @@
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <rte_log.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,11 +21,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* The key is no secret: only the spread matters. */
+static uint64_t name_hash(uint16_t box, const char *interface)
+{
+	const struct hash_key key = {box, 0x5342};
+
+	return siphash(key, span_str(interface));
+}
+
 void soft_mac(uint16_t box, const char *interface, uint8_t mac[6])
 {
-	/* The key is no secret: only the spread matters. */
-	const struct hash_key key = {box, 0x5342};
-	const uint64_t h = siphash(key, span_str(interface));
+	const uint64_t h = name_hash(box, interface);
 	const uint8_t out[6] = {
 		0x02, 0x53, 0x42, (uint8_t)(h >> 16), (uint8_t)(h >> 8), (uint8_t)h};
 
@@ -41,11 +48,17 @@ bool soft_name_good(const char *interface)
 	       strcmp(interface, ".") != 0 && strcmp(interface, "..") != 0;
 }
 
+void soft_request_name(const struct soft *s, struct ifreq *request)
+{
+	memcpy(request->ifr_name, s->interface,
+		strnlen(s->interface, sizeof(request->ifr_name) - 1));
+}
+
 bool soft_interface(struct soft *s, uint8_t mac[6])
 {
 	struct ifreq request = {0};
 
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", s->interface);
+	soft_request_name(s, &request);
 	if (ioctl(s->control_fd, SIOCGIFMTU, &request) != 0)
 		return false;
 	s->mtu = request.ifr_mtu > SOFT_MTU_MAX ? SOFT_MTU_MAX : (uint16_t)request.ifr_mtu;
@@ -57,7 +70,8 @@ bool soft_interface(struct soft *s, uint8_t mac[6])
 
 static const struct soft_kind *kind_of(const char *name)
 {
-	static const struct soft_kind *const kinds[] = {&soft_tap, &soft_af_packet};
+	static const struct soft_kind *const kinds[] = {
+		&soft_tap, &soft_af_packet, &soft_memif, &soft_memif_peer};
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		if (strcmp(kinds[i]->name, name) == 0)
@@ -70,13 +84,13 @@ static enum err conf_check(const struct soft_conf *c, char *why, size_t why_size
 	const struct soft_kind *kind = kind_of(c->kind);
 
 	if (kind == NULL) {
-		snprintf(why, why_size, "NIC \"%s\" is not known: use tap or af_packet", c->kind);
+		snprintf(why, why_size, "NIC \"%s\" is not known: use tap, af_packet or memif",
+			c->kind);
 		return ERR_NIC_CONFIG;
 	}
-	if (!soft_name_good(c->interface)) {
-		snprintf(why, why_size,
-			"interface name \"%s\" is not 1 to %d letters, digits, _ . or -",
-			c->interface, SOFT_INTERFACE_MAX);
+	if (strlen(c->interface) > SOFT_NAME_MAX || !kind->name_good(c->interface)) {
+		snprintf(why, why_size, "\"%s\" cannot be a NIC of kind %s, which is named by %s",
+			c->interface, c->kind, kind->name_rule);
 		return ERR_NIC_CONFIG;
 	}
 	if (c->queues == 0 || c->queues > kind->queues_max) {
@@ -159,11 +173,30 @@ static void port_remove(struct soft *s)
 		s->kind->detach(s);
 }
 
+static void opening(struct soft *s)
+{
+	if (s->kind->log_name != NULL) {
+		const int type = rte_log_register(s->kind->log_name);
+		s->log_level = (uint32_t)rte_log_get_level(type);
+		rte_log_set_level(type, RTE_LOG_CRIT);
+	}
+	if (s->kind->before != NULL)
+		s->kind->before(s);
+}
+
+static void opened(struct soft *s)
+{
+	if (s->kind->after != NULL)
+		s->kind->after(s);
+	if (s->kind->log_name != NULL)
+		rte_log_set_level(rte_log_register(s->kind->log_name), s->log_level);
+}
+
 static enum err port_open(struct soft *s, const char *args, char *why, size_t why_size)
 {
 	enum err e = ERR_NIC_CONFIG;
 
-	s->kind->before(s);
+	opening(s);
 	const int rc = rte_eal_hotplug_add("vdev", s->device, args);
 	if (rc != 0) {
 		refuse(s, "open a port", rc, why, why_size);
@@ -172,12 +205,12 @@ static enum err port_open(struct soft *s, const char *args, char *why, size_t wh
 		refuse(s, "name its port", ENODEV, why, why_size);
 	} else {
 		e = port_start(s, why, why_size);
-		if (e == ERR_NONE)
-			s->kind->attach(s);
-		else
+		if (e != ERR_NONE)
 			port_remove(s);
+		else if (s->kind->attach != NULL)
+			s->kind->attach(s);
 	}
-	s->kind->after(s);
+	opened(s);
 	return e;
 }
 
@@ -213,7 +246,9 @@ static struct soft *soft_create(const struct soft_conf *conf)
 	s->driver.ops = &soft_ops;
 	s->driver.counters = conf->counters[0];
 	snprintf(s->interface, sizeof(s->interface), "%s", conf->interface);
-	snprintf(s->device, sizeof(s->device), "%s_box%u_%s", s->kind->vdev, s->box, s->interface);
+	/* A path is too long for DPDK, and has signs that it takes for its own. */
+	snprintf(s->device, sizeof(s->device), "%s_box%u_%016llx", s->kind->vdev, s->box,
+		(unsigned long long)name_hash(s->box, s->interface));
 	for (uint16_t q = 0; q < s->queues; q++)
 		s->queue[q] = (struct soft_queue){
 			.pool = conf->pools[q], .counters = conf->counters[q], .wake_fd = -1};
@@ -228,7 +263,7 @@ static void soft_destroy(struct soft *s)
 
 enum err soft_open(const struct soft_conf *conf, struct driver **out, char *why, size_t why_size)
 {
-	char args[160];
+	char args[256];
 
 	enum err e = conf_check(conf, why, why_size);
 	if (e != ERR_NONE)
@@ -257,7 +292,9 @@ bool soft_link_up(struct driver *d)
 	const struct soft *s = (const struct soft *)d;
 	struct ifreq request = {0};
 
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", s->interface);
+	if (s->kind->link_up != NULL)
+		return s->kind->link_up(s);
+	soft_request_name(s, &request);
 	return ioctl(s->control_fd, SIOCGIFFLAGS, &request) == 0 &&
 	       (request.ifr_flags & IFF_UP) != 0 && (request.ifr_flags & IFF_RUNNING) != 0;
 }

@@ -84,11 +84,6 @@ static void packet_before(struct soft *s)
 	s->sockets_before = packet_sockets(s->interface, s->sockets, SOFT_SOCKETS_MAX);
 }
 
-static void packet_after(struct soft *s)
-{
-	(void)s; /* nothing was changed */
-}
-
 static void socket_tune(int fd)
 {
 	const int bytes = SEND_BUFFER_BYTES;
@@ -137,12 +132,13 @@ static uint64_t packet_dropped(struct soft *s, uint16_t queue)
 const struct soft_kind soft_af_packet = {
 	.name = "af_packet",
 	.vdev = "net_af_packet",
+	.name_good = soft_name_good,
+	.name_rule = SOFT_NAME_RULE,
 	.queues_max = SOFT_QUEUES_MAX,
 	.rx_bytes_max = RX_CUT_BYTES - 1,
 	.rx_descriptors = 1, /* its rings are sized by its arguments */
 	.prepare = packet_prepare,
 	.before = packet_before,
-	.after = packet_after,
 	.attach = packet_attach,
 	.dropped = packet_dropped,
 };

@@ -4,8 +4,11 @@
 #pragma once
 #include "drivers/soft/soft.h"
 
+#include <sys/types.h>
+
 enum {
 	SOFT_INTERFACE_MAX = 15,  /* characters of a kernel interface name */
+	SOFT_NAME_MAX = 111,      /* of whatever names a NIC: an interface, a path */
 	SOFT_MTU_MAX = 1500,      /* larger frames do not fit the buffers and rings */
 	SOFT_ETHER_BYTES = 14,    /* Ethernet header; a shorter frame is a runt */
 	SOFT_VLAN_BYTES = 4,      /* room for one 802.1Q tag */
@@ -27,25 +30,31 @@ struct soft_queue {
 
 /* What a kind adds to a plain ethdev port. */
 struct soft_kind {
-	const char *name; /* "tap" */
-	const char *vdev; /* "net_tap" */
+	const char *name;     /* "tap" */
+	const char *vdev;     /* "net_tap" */
+	const char *log_name; /* the PMD's log, silent while it opens; NULL: leave it */
+	/* Whether a NIC can be named so, and what such a name is. */
+	bool (*name_good)(const char *name);
+	const char *name_rule;
 	uint16_t queues_max;
 	uint32_t rx_bytes_max;   /* a longer frame may have been cut by the PMD */
 	uint16_t rx_descriptors; /* asked of the PMD */
 	/* Looks at the interface; writes the arguments of the virtual device, and s->mtu. */
 	enum err (*prepare)(struct soft *s, char *args, size_t size, char *why, size_t why_size);
+	/* All below may be NULL. */
 	void (*before)(struct soft *s); /* the PMD is started */
 	void (*after)(struct soft *s);  /* it was, or it failed: undoes `before` */
 	void (*attach)(struct soft *s); /* it runs: finds wake_fd of each queue */
 	uint64_t (*dropped)(struct soft *s, uint16_t queue); /* by the kernel, since last asked */
 	void (*detach)(struct soft *s);                      /* it was closed */
+	bool (*link_up)(const struct soft *s); /* NULL: the kernel knows the interface */
 };
 
 struct soft {
 	struct driver driver; /* first: what others hold */
 	const struct soft_kind *kind;
-	char interface[SOFT_INTERFACE_MAX + 1];
-	char device[64]; /* DPDK's name of the virtual device */
+	char interface[SOFT_NAME_MAX + 1]; /* what the NIC is named by */
+	char device[64];                   /* DPDK's name of the virtual device */
 	uint16_t box, port, queues;
 	int control_fd; /* any socket: to ask the kernel about the interface */
 	uint16_t mtu;
@@ -53,7 +62,8 @@ struct soft {
 	uint32_t tx_bytes_max;   /* longest frame that may be sent */
 	bool existed;            /* tap: the device was there before us */
 	uint64_t signals_quiet;  /* tap: bit n is set while signal n is ignored for the PMD */
-	uint32_t log_level;      /* tap: of the PMD's log, put back after opening */
+	uint32_t log_level;      /* of the PMD's log, put back after opening */
+	mode_t creation_mask;    /* memif: of files, put back after opening */
 	unsigned sockets_before; /* af_packet: how many of `sockets` are not ours */
 	int sockets[SOFT_SOCKETS_MAX];
 	struct soft_queue queue[SOFT_QUEUES_MAX];
@@ -61,11 +71,17 @@ struct soft {
 
 extern const struct soft_kind soft_tap;
 extern const struct soft_kind soft_af_packet;
+extern const struct soft_kind soft_memif;
+extern const struct soft_kind soft_memif_peer;
 extern const struct driver_ops soft_ops; /* soft_io.c; close is soft_close */
 
 void soft_close(struct driver *d);
 bool soft_link_up(struct driver *d);
 
+struct ifreq;
+
+/* Names the kernel's interface in a question to it; the rest is zero. */
+void soft_request_name(const struct soft *s, struct ifreq *request);
 /* Asks the kernel for the interface's MTU, put into s->mtu, and its MAC; false with errno. */
 MUST_USE bool soft_interface(struct soft *s, uint8_t mac[6]);
 /* One buffer with the bytes of a chain, which is left as it is. NULL: no buffer, or it is too long.
@@ -73,3 +89,4 @@ MUST_USE bool soft_interface(struct soft *s, uint8_t mac[6]);
 MUST_USE struct rte_mbuf *soft_linearise(struct rte_mempool *pool, const struct rte_mbuf *frame);
 /* A name that the kernel takes for an interface and that needs no quoting in DPDK's arguments. */
 MUST_USE bool soft_name_good(const char *interface);
+#define SOFT_NAME_RULE "1 to 15 letters, digits, _ . or -"

@@ -20,7 +20,6 @@
 #include <net/if.h>
 #include <rte_eal.h>
 #include <rte_ethdev.h>
-#include <rte_log.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,14 +27,13 @@
 #include <unistd.h>
 
 static const char tun_path[] = "/dev/net/tun";
-static const char log_name[] = "pmd.net.tap";
 
 /* Attaches as the PMD will; a device made by this goes when the descriptor is closed. */
 static enum err try_attach(const struct soft *s, int fd, char *why, size_t why_size)
 {
 	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_MULTI_QUEUE};
 
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", s->interface);
+	soft_request_name(s, &request);
 	if (ioctl(fd, TUNSETIFF, &request) == 0)
 		return ERR_NONE;
 	if (errno == EINVAL)
@@ -89,10 +87,6 @@ static void tap_before(struct soft *s)
 		sigaction(n, &ignore, NULL);
 		s->signals_quiet |= UINT64_C(1) << (n - 1);
 	}
-	/* It complains of a missing multiq qdisc and of the signals: both without effect on us. */
-	const int type = rte_log_register(log_name);
-	s->log_level = (uint32_t)rte_log_get_level(type);
-	rte_log_set_level(type, RTE_LOG_CRIT);
 }
 
 static void tap_after(struct soft *s)
@@ -103,7 +97,6 @@ static void tap_after(struct soft *s)
 		if ((s->signals_quiet & UINT64_C(1) << (n - 1)) != 0)
 			sigaction(n, &standard, NULL);
 	s->signals_quiet = 0;
-	rte_log_set_level(rte_log_register(log_name), s->log_level);
 }
 
 static void tap_attach(struct soft *s)
@@ -122,7 +115,7 @@ static void tap_detach(struct soft *s)
 
 	if (!s->existed)
 		return;
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", s->interface);
+	soft_request_name(s, &request);
 	if (ioctl(s->control_fd, SIOCGIFFLAGS, &request) == 0) {
 		request.ifr_flags |= IFF_UP;
 		ioctl(s->control_fd, SIOCSIFFLAGS, &request);
@@ -132,6 +125,10 @@ static void tap_detach(struct soft *s)
 const struct soft_kind soft_tap = {
 	.name = "tap",
 	.vdev = "net_tap",
+	/* It complains of a missing multiq qdisc and of the signals: both without effect on us. */
+	.log_name = "pmd.net.tap",
+	.name_good = soft_name_good,
+	.name_rule = SOFT_NAME_RULE,
 	.queues_max = RTE_MP_MAX_FD_NUM / 2,
 	.rx_bytes_max = SOFT_ROOM_BYTES,
 	.rx_descriptors = 1, /* segments of one frame, which fits one buffer */

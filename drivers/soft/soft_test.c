@@ -40,8 +40,8 @@ static void refuses_with_a_reason(void)
 		uint16_t queues;
 		const char *word; /* that the reason must hold */
 	} rows[] = {
-		{"memif", "sbx0", 1, "\"memif\""},
-		{"", "sbx0", 1, "tap or af_packet"},
+		{"veth", "sbx0", 1, "\"veth\""},
+		{"", "sbx0", 1, "tap, af_packet"},
 		{"tap", "", 1, "\"\""},
 		{"tap", "a_name_that_is_16", 1, "a_name_that_is_16"},
 		{"tap", "sbx0,mac=fixed", 1, "sbx0,mac=fixed"},
@@ -50,6 +50,11 @@ static void refuses_with_a_reason(void)
 		{"af_packet", "sbx0", 17, "17 workers"},
 		{"tap", "sbx0", 5, "use 1 to 4"},
 		{"af_packet", "sb-missing", 1, "sb-missing cannot be used"},
+		{"memif", "sbx0", 1, "path of its socket"},
+		{"memif", "/tmp/", 1, "path of its socket"},
+		{"memif", "/tmp/a,role=client", 1, "path of its socket"},
+		{"memif", "/proc/version", 1, "/proc/version is there"},
+		{"memif_peer", "/tmp/sb-missing", 1, "nobody listens"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
