@@ -9,7 +9,7 @@
  * The driver next to the wire counts NIC_* (packets, bytes, full rings); nobody else does.
  *
  * Threading: open and close on the main thread; rx, tx and wait for queue q only on the
- * worker that owns q. Implementations: soft/ (tap, af_packet, memif), sim/. */
+ * worker that owns q. Implementations: soft/ (tap, af_packet, af_xdp, memif), sim/. */
 #pragma once
 #include "dataplane/base/counters.h"
 

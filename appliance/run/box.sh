@@ -52,7 +52,6 @@ choose_workers() {
 
 # The kernel's end of a memif. It waits for the box, and is there until after it.
 start_bridge() {
-	choose_workers
 	RUNTIME_DIRECTORY=$run_dir setsid nsenter --net="$netns_dir/$ns" -- \
 		"$(program signalbox-bridge)" --socket "$interface" --tap sbx0 \
 		--queues "$workers" >>"$log" 2>&1 </dev/null &
@@ -60,7 +59,6 @@ start_bridge() {
 }
 
 start_launcher() {
-	choose_workers
 	local options=(--run-dir "$run_dir" --bin "$run_dir/bin" --data "$data"
 		--nic "$nic" --interface "$interface"
 		--address "$address/30" --gateway "$gateway" --mgmt-listen "$gateway:$rest_port"

@@ -21,6 +21,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { ARGS_BYTES = 256, DEVICE_BYTES = 64 }; /* of a virtual device, its name */
+
 /* The key is no secret: only the spread matters. */
 static uint64_t name_hash(uint16_t box, const char *interface)
 {
@@ -71,7 +73,7 @@ bool soft_interface(struct soft *s, uint8_t mac[6])
 static const struct soft_kind *kind_of(const char *name)
 {
 	static const struct soft_kind *const kinds[] = {
-		&soft_tap, &soft_af_packet, &soft_memif, &soft_memif_peer};
+		&soft_tap, &soft_af_packet, &soft_af_xdp, &soft_memif, &soft_memif_peer};
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		if (strcmp(kinds[i]->name, name) == 0)
@@ -84,8 +86,8 @@ static enum err conf_check(const struct soft_conf *c, char *why, size_t why_size
 	const struct soft_kind *kind = kind_of(c->kind);
 
 	if (kind == NULL) {
-		snprintf(why, why_size, "NIC \"%s\" is not known: use tap, af_packet or memif",
-			c->kind);
+		snprintf(why, why_size,
+			"NIC \"%s\" is not known: use tap, af_packet, af_xdp or memif", c->kind);
 		return ERR_NIC_CONFIG;
 	}
 	if (strlen(c->interface) > SOFT_NAME_MAX || !kind->name_good(c->interface)) {
@@ -113,60 +115,118 @@ static enum err refuse(const struct soft *s, const char *what, int rc, char *why
 	return ERR_NIC_CONFIG;
 }
 
-static enum err queues_setup(struct soft *s, char *why, size_t why_size)
+static enum err copies_create(
+	struct soft_queue *q, const struct soft *s, char *why, size_t why_size)
 {
-	for (uint16_t q = 0; q < s->queues; q++) {
-		int rc = rte_eth_rx_queue_setup(
-			s->port, q, s->kind->rx_descriptors, 0, NULL, s->queue[q].pool);
-		if (rc != 0)
-			return refuse(s, "set up a receive queue", rc, why, why_size);
-		rc = rte_eth_tx_queue_setup(s->port, q, 1, 0, NULL);
-		if (rc != 0)
-			return refuse(s, "set up a transmit queue", rc, why, why_size);
-		if (s->pmd_segs_max >= SOFT_SEGS_MAX)
-			continue;
-		char name[RTE_MEMPOOL_NAMESIZE];
-		snprintf(name, sizeof(name), "linear%u_%u", s->port, q);
-		s->queue[q].linear = rte_pktmbuf_pool_create(name, SOFT_LINEAR_BUFFERS, 0, 0,
-			SOFT_ROOM_BYTES + RTE_PKTMBUF_HEADROOM, (int)SOCKET_ID_ANY);
-		if (s->queue[q].linear == NULL)
-			return refuse(s, "get memory for copies", rte_errno, why, why_size);
-	}
+	char name[RTE_MEMPOOL_NAMESIZE];
+
+	if (q->segs_max >= SOFT_SEGS_MAX)
+		return ERR_NONE;
+	snprintf(name, sizeof(name), "linear%u_%u", q->port, q->number);
+	q->linear = rte_pktmbuf_pool_create(name, SOFT_LINEAR_BUFFERS, 0, 0,
+		SOFT_ROOM_BYTES + RTE_PKTMBUF_HEADROOM, (int)SOCKET_ID_ANY);
+	if (q->linear == NULL)
+		return refuse(s, "get memory for copies", rte_errno, why, why_size);
 	return ERR_NONE;
 }
 
-static enum err port_start(struct soft *s, char *why, size_t why_size)
+static enum err queue_setup(struct soft *s, struct soft_queue *q, char *why, size_t why_size)
+{
+	int rc = rte_eth_rx_queue_setup(
+		q->port, q->number, s->kind->rx_descriptors, 0, NULL, q->pool);
+	if (rc != 0)
+		return refuse(s, "set up a receive queue", rc, why, why_size);
+	rc = rte_eth_tx_queue_setup(q->port, q->number, 1, 0, NULL);
+	if (rc != 0)
+		return refuse(s, "set up a transmit queue", rc, why, why_size);
+	return copies_create(q, s, why, why_size);
+}
+
+/* A port whose queues are `n` from this one on. */
+static enum err port_start(
+	struct soft *s, struct soft_queue *q, uint16_t n, char *why, size_t why_size)
 {
 	struct rte_eth_conf conf = {.intr_conf = {.rxq = s->kind == &soft_tap}};
 	struct rte_eth_dev_info info;
 
-	int rc = rte_eth_dev_info_get(s->port, &info);
+	int rc = rte_eth_dev_info_get(q->port, &info);
 	if (rc != 0)
 		return refuse(s, "tell what it can", rc, why, why_size);
 	conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-	s->pmd_segs_max = conf.txmode.offloads != 0 ? info.tx_desc_lim.nb_seg_max : 1;
-	rc = rte_eth_dev_configure(s->port, s->queues, s->queues, &conf);
+	rc = rte_eth_dev_configure(q->port, n, n, &conf);
 	if (rc != 0)
 		return refuse(s, "have so many queues", rc, why, why_size);
-	const enum err e = queues_setup(s, why, why_size);
-	if (e != ERR_NONE)
-		return e;
-	rc = rte_eth_dev_start(s->port);
+	for (uint16_t i = 0; i < n; i++) {
+		q[i].segs_max = conf.txmode.offloads != 0 ? info.tx_desc_lim.nb_seg_max : 1;
+		const enum err e = queue_setup(s, &q[i], why, why_size);
+		if (e != ERR_NONE)
+			return e;
+	}
+	rc = rte_eth_dev_start(q->port);
 	if (rc != 0)
 		return refuse(s, "start", rc, why, why_size);
 	/* The box's MAC is not the device's, so a device that filters must let all pass. */
-	rc = rte_eth_promiscuous_enable(s->port);
+	rc = rte_eth_promiscuous_enable(q->port);
 	if (rc != 0 && rc != -ENOTSUP)
 		return refuse(s, "be promiscuous", rc, why, why_size);
 	return ERR_NONE;
 }
 
-static void port_remove(struct soft *s)
+static void device_name(const struct soft *s, uint16_t port, char out[DEVICE_BYTES])
 {
-	rte_eth_promiscuous_disable(s->port);
-	rte_eth_dev_stop(s->port);
-	rte_eth_dev_close(s->port);
-	rte_eal_hotplug_remove("vdev", s->device);
+	/* A path is too long for DPDK, and has signs that it takes for its own. */
+	snprintf(out, DEVICE_BYTES, "%s%u_box%u_%016llx", s->kind->vdev, port, s->box,
+		(unsigned long long)name_hash(s->box, s->interface));
+}
+
+static uint16_t queues_per_port(const struct soft *s)
+{
+	return s->kind->port_argument == NULL ? s->queues : 1;
+}
+
+/* Makes the device of that number; its queues know their port then. */
+static enum err port_probe(
+	struct soft *s, uint16_t number, const char *args, char *why, size_t why_size)
+{
+	const uint16_t n = queues_per_port(s);
+	char name[DEVICE_BYTES], all[ARGS_BYTES + 32];
+	uint16_t port;
+
+	device_name(s, number, name);
+	snprintf(all, sizeof(all), "%s", args);
+	if (s->kind->port_argument != NULL)
+		snprintf(all, sizeof(all), "%s,%s=%u", args, s->kind->port_argument, number);
+	const int rc = rte_eal_hotplug_add("vdev", name, all);
+	if (rc != 0)
+		return refuse(s, "open a port", rc, why, why_size);
+	s->ports = (uint16_t)(number + 1);
+	if (rte_eth_dev_get_port_by_name(name, &port) != 0)
+		return refuse(s, "name its port", ENODEV, why, why_size);
+	for (uint16_t i = 0; i < n; i++) {
+		s->queue[number * n + i].port = port;
+		s->queue[number * n + i].number = i;
+	}
+	return ERR_NONE;
+}
+
+static void port_remove(struct soft *s, uint16_t number)
+{
+	const struct soft_queue *q = &s->queue[number * queues_per_port(s)];
+	char name[DEVICE_BYTES];
+
+	device_name(s, number, name);
+	if (q->port != RTE_MAX_ETHPORTS) {
+		rte_eth_promiscuous_disable(q->port);
+		rte_eth_dev_stop(q->port);
+		rte_eth_dev_close(q->port);
+	}
+	rte_eal_hotplug_remove("vdev", name);
+}
+
+static void ports_remove(struct soft *s)
+{
+	while (s->ports > 0)
+		port_remove(s, --s->ports);
 	for (uint16_t q = 0; q < s->queues; q++)
 		rte_mempool_free(s->queue[q].linear);
 	if (s->kind->detach != NULL)
@@ -192,24 +252,21 @@ static void opened(struct soft *s)
 		rte_log_set_level(rte_log_register(s->kind->log_name), s->log_level);
 }
 
-static enum err port_open(struct soft *s, const char *args, char *why, size_t why_size)
+static enum err ports_open(struct soft *s, const char *args, char *why, size_t why_size)
 {
-	enum err e = ERR_NIC_CONFIG;
+	const uint16_t n = queues_per_port(s);
+	enum err e = ERR_NONE;
 
 	opening(s);
-	const int rc = rte_eal_hotplug_add("vdev", s->device, args);
-	if (rc != 0) {
-		refuse(s, "open a port", rc, why, why_size);
-	} else if (rte_eth_dev_get_port_by_name(s->device, &s->port) != 0) {
-		rte_eal_hotplug_remove("vdev", s->device);
-		refuse(s, "name its port", ENODEV, why, why_size);
-	} else {
-		e = port_start(s, why, why_size);
-		if (e != ERR_NONE)
-			port_remove(s);
-		else if (s->kind->attach != NULL)
-			s->kind->attach(s);
+	for (uint16_t i = 0; i * n < s->queues && e == ERR_NONE; i++) {
+		e = port_probe(s, i, args, why, why_size);
+		if (e == ERR_NONE)
+			e = port_start(s, &s->queue[i * n], n, why, why_size);
 	}
+	if (e != ERR_NONE)
+		ports_remove(s);
+	else if (s->kind->attach != NULL)
+		s->kind->attach(s);
 	opened(s);
 	return e;
 }
@@ -246,12 +303,11 @@ static struct soft *soft_create(const struct soft_conf *conf)
 	s->driver.ops = &soft_ops;
 	s->driver.counters = conf->counters[0];
 	snprintf(s->interface, sizeof(s->interface), "%s", conf->interface);
-	/* A path is too long for DPDK, and has signs that it takes for its own. */
-	snprintf(s->device, sizeof(s->device), "%s_box%u_%016llx", s->kind->vdev, s->box,
-		(unsigned long long)name_hash(s->box, s->interface));
 	for (uint16_t q = 0; q < s->queues; q++)
-		s->queue[q] = (struct soft_queue){
-			.pool = conf->pools[q], .counters = conf->counters[q], .wake_fd = -1};
+		s->queue[q] = (struct soft_queue){.port = RTE_MAX_ETHPORTS,
+			.pool = conf->pools[q],
+			.counters = conf->counters[q],
+			.wake_fd = -1};
 	return s;
 }
 
@@ -263,7 +319,7 @@ static void soft_destroy(struct soft *s)
 
 enum err soft_open(const struct soft_conf *conf, struct driver **out, char *why, size_t why_size)
 {
-	char args[256];
+	char args[ARGS_BYTES];
 
 	enum err e = conf_check(conf, why, why_size);
 	if (e != ERR_NONE)
@@ -276,7 +332,7 @@ enum err soft_open(const struct soft_conf *conf, struct driver **out, char *why,
 	}
 	e = s->kind->prepare(s, args, sizeof(args), why, why_size);
 	if (e == ERR_NONE)
-		e = port_open(s, args, why, why_size);
+		e = ports_open(s, args, why, why_size);
 	if (e != ERR_NONE) {
 		soft_destroy(s);
 		return e;
@@ -303,6 +359,6 @@ void soft_close(struct driver *d)
 {
 	struct soft *s = (struct soft *)d;
 
-	port_remove(s);
+	ports_remove(s);
 	soft_destroy(s);
 }

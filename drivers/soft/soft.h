@@ -1,4 +1,5 @@
-/* soft.h - software NICs through DPDK's virtual devices: tap, af_packet and memif.
+/* soft.h - software NICs through DPDK's virtual devices: tap, af_packet, af_xdp and
+ * memif.
  *
  * Needs EAL to be up. tap has at most 4 queues. The box has a MAC of its own, different from the
  * kernel device's: net_tap gives its kernel end the port's MAC, and two owners of one MAC confuse
@@ -19,12 +20,12 @@
 enum { SOFT_QUEUES_MAX = 16, SOFT_SEGS_MAX = 32 };
 
 struct soft_conf {
-	const char *kind; /* "tap", "af_packet", "memif" or "memif_peer" */
+	const char *kind; /* "tap", "af_packet", "af_xdp", "memif" or "memif_peer" */
 	/* Kernel name: of the tap, or of the device to attach to. memif: path of the socket. */
 	const char *interface;
 	uint16_t box; /* box number: part of DPDK names, several boxes a process */
 	uint16_t queues;
-	struct rte_mempool **pools; /* receive pool per queue: at least 2 KiB of room */
+	struct rte_mempool **pools; /* per queue, of at least 2 KiB of room; af_xdp: no gaps */
 	struct counters **counters; /* per queue: of the worker that owns it */
 };
 

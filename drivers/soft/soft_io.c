@@ -86,7 +86,7 @@ static uint16_t soft_rx(struct driver *d, uint16_t queue, struct rte_mbuf **fram
 			return 0;
 		}
 	}
-	const uint16_t got = rte_eth_rx_burst(s->port, queue, frames, n);
+	const uint16_t got = rte_eth_rx_burst(q->port, q->number, frames, n);
 	if (got == 0)
 		return 0;
 	if (got == n && ++q->full_bursts >= FULL_BURSTS_LOOK)
@@ -102,18 +102,18 @@ static bool frame_sendable(const struct soft *s, const struct rte_mbuf *m)
 /* Hands a run of frames to the PMD; returns how many it took. */
 static uint16_t send_run(struct soft *s, uint16_t queue, struct rte_mbuf **frames, uint16_t n)
 {
-	struct counters *c = s->queue[queue].counters;
+	const struct soft_queue *q = &s->queue[queue];
 	uint32_t size[SOFT_BURST];
 	uint64_t bytes = 0;
 
 	ASSERT(n <= SOFT_BURST);
 	for (uint16_t i = 0; i < n; i++)
 		size[i] = frames[i]->pkt_len; /* gone when sent */
-	const uint16_t sent = rte_eth_tx_burst(s->port, queue, frames, n);
+	const uint16_t sent = rte_eth_tx_burst(q->port, q->number, frames, n);
 	for (uint16_t i = 0; i < sent; i++)
 		bytes += size[i];
-	counter_add(c, COUNTER_NIC_TX_PACKETS, sent);
-	counter_add(c, COUNTER_NIC_TX_BYTES, bytes);
+	counter_add(q->counters, COUNTER_NIC_TX_PACKETS, sent);
+	counter_add(q->counters, COUNTER_NIC_TX_BYTES, bytes);
 	return sent;
 }
 
@@ -134,12 +134,13 @@ static bool send_copy(struct soft *s, uint16_t queue, struct rte_mbuf *frame)
 }
 
 /* As many frames from the start as can go to the PMD as they are, at most a burst. */
-static uint16_t plain_run(const struct soft *s, struct rte_mbuf *const *frames, uint16_t n)
+static uint16_t plain_run(
+	const struct soft *s, uint16_t segs_max, struct rte_mbuf *const *frames, uint16_t n)
 {
 	uint16_t run = 0;
 
 	while (run < n && run < SOFT_BURST && frame_sendable(s, frames[run]) &&
-		frames[run]->nb_segs <= s->pmd_segs_max)
+		frames[run]->nb_segs <= segs_max)
 		run++;
 	return run;
 }
@@ -156,7 +157,8 @@ static uint16_t soft_tx(struct driver *d, uint16_t queue, struct rte_mbuf **fram
 	uint16_t done = 0;
 
 	while (done < n) {
-		const uint16_t run = plain_run(s, frames + done, n - done);
+		const uint16_t run =
+			plain_run(s, s->queue[queue].segs_max, frames + done, n - done);
 		if (run > 0) {
 			const uint16_t sent = send_run(s, queue, frames + done, run);
 			done += sent;

@@ -111,7 +111,8 @@ static bool memif_link_up(const struct soft *s)
 {
 	struct rte_eth_link link = {0};
 
-	return rte_eth_link_get_nowait(s->port, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+	return rte_eth_link_get_nowait(s->queue[0].port, &link) == 0 &&
+	       link.link_status == RTE_ETH_LINK_UP;
 }
 
 const struct soft_kind soft_memif = {

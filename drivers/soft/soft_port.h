@@ -21,11 +21,14 @@ enum {
 struct soft;
 
 struct soft_queue {
+	uint16_t port, number;      /* DPDK's port, and which queue of it this is */
+	uint16_t segs_max;          /* segments that the PMD takes */
 	struct rte_mempool *pool;   /* receive buffers */
 	struct rte_mempool *linear; /* NULL: the PMD takes chains */
 	struct counters *counters;
 	int wake_fd;          /* readable while frames wait; -1: there is none */
 	uint32_t full_bursts; /* receive bursts that filled the caller's array, and not looked at */
+	uint64_t dropped_before; /* af_xdp: what the kernel said when last asked */
 };
 
 /* What a kind adds to a plain ethdev port. */
@@ -39,6 +42,8 @@ struct soft_kind {
 	uint16_t queues_max;
 	uint32_t rx_bytes_max;   /* a longer frame may have been cut by the PMD */
 	uint16_t rx_descriptors; /* asked of the PMD */
+	/* The argument of the device that numbers it, when each queue is a device; else NULL. */
+	const char *port_argument;
 	/* Looks at the interface; writes the arguments of the virtual device, and s->mtu. */
 	enum err (*prepare)(struct soft *s, char *args, size_t size, char *why, size_t why_size);
 	/* All below may be NULL. */
@@ -54,29 +59,34 @@ struct soft {
 	struct driver driver; /* first: what others hold */
 	const struct soft_kind *kind;
 	char interface[SOFT_NAME_MAX + 1]; /* what the NIC is named by */
-	char device[64];                   /* DPDK's name of the virtual device */
-	uint16_t box, port, queues;
+	uint16_t box, queues;
+	uint16_t ports; /* that are open: one for all queues, or one for each */
 	int control_fd; /* any socket: to ask the kernel about the interface */
 	uint16_t mtu;
-	uint16_t pmd_segs_max;   /* segments that the PMD takes */
 	uint32_t tx_bytes_max;   /* longest frame that may be sent */
 	bool existed;            /* tap: the device was there before us */
 	uint64_t signals_quiet;  /* tap: bit n is set while signal n is ignored for the PMD */
 	uint32_t log_level;      /* of the PMD's log, put back after opening */
 	mode_t creation_mask;    /* memif: of files, put back after opening */
-	unsigned sockets_before; /* af_packet: how many of `sockets` are not ours */
+	unsigned sockets_before; /* af_packet, af_xdp: how many of `sockets` are not ours */
 	int sockets[SOFT_SOCKETS_MAX];
 	struct soft_queue queue[SOFT_QUEUES_MAX];
 };
 
 extern const struct soft_kind soft_tap;
 extern const struct soft_kind soft_af_packet;
+extern const struct soft_kind soft_af_xdp;
 extern const struct soft_kind soft_memif;
 extern const struct soft_kind soft_memif_peer;
 extern const struct driver_ops soft_ops; /* soft_io.c; close is soft_close */
 
 void soft_close(struct driver *d);
 bool soft_link_up(struct driver *d);
+
+/* soft_sockets.c: before the PMD is started, and when it runs: finds its sockets of that domain,
+ * which are each queue's wake_fd. */
+void soft_sockets_before(struct soft *s, int domain);
+void soft_sockets_attach(struct soft *s, int domain);
 
 struct ifreq;
 

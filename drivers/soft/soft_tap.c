@@ -102,10 +102,10 @@ static void tap_after(struct soft *s)
 static void tap_attach(struct soft *s)
 {
 	for (uint16_t q = 0; q < s->queues; q++)
-		s->queue[q].wake_fd = rte_eth_dev_rx_intr_ctl_q_get_fd(s->port, q);
+		s->queue[q].wake_fd = rte_eth_dev_rx_intr_ctl_q_get_fd(s->queue[q].port, q);
 	/* The PMD set the MTU of its port on the device; put back what a user had chosen. */
 	if (s->existed && s->mtu < SOFT_MTU_MAX)
-		rte_eth_dev_set_mtu(s->port, s->mtu);
+		rte_eth_dev_set_mtu(s->queue[0].port, s->mtu);
 }
 
 /* The PMD took the interface down; a device that was there before us stays as it was. */
