@@ -174,9 +174,10 @@ static enum err port_start(
 
 static void device_name(const struct soft *s, uint16_t port, char out[DEVICE_BYTES])
 {
-	/* A path is too long for DPDK, and has signs that it takes for its own. */
-	snprintf(out, DEVICE_BYTES, "%s%u_box%u_%016llx", s->kind->vdev, port, s->box,
-		(unsigned long long)name_hash(s->box, s->interface));
+	/* Short, for net_tap makes a pool of that name; and a path has signs that DPDK takes for
+	 * its own. */
+	snprintf(out, DEVICE_BYTES, "%s%u_%08x", s->kind->vdev, port,
+		(uint32_t)name_hash(s->box, s->interface));
 }
 
 static uint16_t queues_per_port(const struct soft *s)
