@@ -3,12 +3,13 @@
  * Started by the launcher. What to do comes from the configuration snapshot in
  * shared memory; the command line only says where that memory is. Each worker
  * has a thread, an EAL core and a queue of the NIC; the main thread makes
- * everything, waits for a signal, and ends it. Not here: the threads (thread.c), what a
- * turn does (worker.c). */
+ * everything, looks after the NIC until a signal comes (watch.c), and ends it. Not here: the
+ * threads (thread.c), what a turn does (worker.c). */
 #include "dataplane/base/assert.h"
 #include "dataplane/shm/attach.h"
 #include "dataplane/worker/peer.h"
 #include "dataplane/worker/thread.h"
+#include "dataplane/worker/watch.h"
 #include "drivers/impair.h"
 #include "drivers/soft/soft.h"
 
@@ -246,14 +247,19 @@ static void prepare_team(struct process *p)
 
 static void run(struct process *p)
 {
-	int number;
+	struct watch watch = {.team = &p->team,
+		.workers = p->workers,
+		.nic = p->nic,
+		.page = shm_config_page_const(p->map.view[SHM_CP]),
+		.sequence = p->config_sequence};
 
 	prepare_team(p);
+	watch_init(&watch, &p->config);
 	for (uint32_t i = 0; i < p->workers; i++)
 		if (rte_eal_remote_launch(thread_run, &p->threads[i], i + 1) != 0)
 			fail("a worker's thread does not start");
-	while (sigwait(&p->signals, &number) != 0)
-		;
+	while (!wait_signal(p, WATCH_EVERY_US))
+		watch_turn(&watch, thread_clock_us());
 	for (size_t i = 0; i < ARRAY_SIZE(p->team.ready); i++)
 		shm_region_ready(p->team.ready[i], false);
 	threads_stop(&p->team, p->workers);

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <net/if.h>
+#include <poll.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
@@ -21,7 +22,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ARGS_BYTES = 256, DEVICE_BYTES = 64 }; /* of a virtual device, its name */
+enum {
+	ARGS_BYTES = 256,  /* of a virtual device */
+	DEVICE_BYTES = 64, /* its name */
+	RENEW_TRIES = 10,
+	RENEW_TRY_MS = 5,
+};
 
 /* The key is no secret: only the spread matters. */
 static uint64_t name_hash(uint16_t box, const char *interface)
@@ -120,7 +126,7 @@ static enum err copies_create(
 {
 	char name[RTE_MEMPOOL_NAMESIZE];
 
-	if (q->segs_max >= SOFT_SEGS_MAX)
+	if (q->segs_max >= SOFT_SEGS_MAX || q->linear != NULL)
 		return ERR_NONE;
 	snprintf(name, sizeof(name), "linear%u_%u", q->port, q->number);
 	q->linear = rte_pktmbuf_pool_create(name, SOFT_LINEAR_BUFFERS, 0, 0,
@@ -228,10 +234,15 @@ static void ports_remove(struct soft *s)
 {
 	while (s->ports > 0)
 		port_remove(s, --s->ports);
-	for (uint16_t q = 0; q < s->queues; q++)
-		rte_mempool_free(s->queue[q].linear);
 	if (s->kind->detach != NULL)
 		s->kind->detach(s);
+	for (uint16_t q = 0; q < s->queues; q++) {
+		s->queue[q].port = RTE_MAX_ETHPORTS;
+		s->queue[q].wake_fd = -1;
+		s->queue[q].dropped_before = 0;
+		if (s->kind->keeps_buffers)
+			(void)soft_reclaim(s->queue[q].pool);
+	}
 }
 
 static void opening(struct soft *s)
@@ -253,11 +264,14 @@ static void opened(struct soft *s)
 		rte_log_set_level(rte_log_register(s->kind->log_name), s->log_level);
 }
 
-static enum err ports_open(struct soft *s, const char *args, char *why, size_t why_size)
+static enum err ports_open(struct soft *s, char *why, size_t why_size)
 {
 	const uint16_t n = queues_per_port(s);
-	enum err e = ERR_NONE;
+	char args[ARGS_BYTES];
 
+	enum err e = s->kind->prepare(s, args, sizeof(args), why, why_size);
+	if (e != ERR_NONE)
+		return e;
 	opening(s);
 	for (uint16_t i = 0; i * n < s->queues && e == ERR_NONE; i++) {
 		e = port_probe(s, i, args, why, why_size);
@@ -269,6 +283,7 @@ static enum err ports_open(struct soft *s, const char *args, char *why, size_t w
 	else if (s->kind->attach != NULL)
 		s->kind->attach(s);
 	opened(s);
+	s->index = s->kind->link_up == NULL ? if_nametoindex(s->interface) : 0;
 	return e;
 }
 
@@ -314,14 +329,14 @@ static struct soft *soft_create(const struct soft_conf *conf)
 
 static void soft_destroy(struct soft *s)
 {
+	for (uint16_t q = 0; q < s->queues; q++)
+		rte_mempool_free(s->queue[q].linear);
 	close(s->control_fd);
 	free(s);
 }
 
 enum err soft_open(const struct soft_conf *conf, struct driver **out, char *why, size_t why_size)
 {
-	char args[ARGS_BYTES];
-
 	enum err e = conf_check(conf, why, why_size);
 	if (e != ERR_NONE)
 		return e;
@@ -331,9 +346,7 @@ enum err soft_open(const struct soft_conf *conf, struct driver **out, char *why,
 			strerror(errno));
 		return ERR_NIC_CONFIG;
 	}
-	e = s->kind->prepare(s, args, sizeof(args), why, why_size);
-	if (e == ERR_NONE)
-		e = ports_open(s, args, why, why_size);
+	e = ports_open(s, why, why_size);
 	if (e != ERR_NONE) {
 		soft_destroy(s);
 		return e;
@@ -356,10 +369,33 @@ bool soft_link_up(struct driver *d)
 	       (request.ifr_flags & IFF_UP) != 0 && (request.ifr_flags & IFF_RUNNING) != 0;
 }
 
+/* An interface that was removed may be there again under its name, and is another one then. */
+bool soft_sound(struct driver *d)
+{
+	const struct soft *s = (const struct soft *)d;
+
+	return s->ports > 0 && (s->index == 0 || if_nametoindex(s->interface) == s->index);
+}
+
+enum err soft_renew(struct driver *d, char *why, size_t why_size)
+{
+	struct soft *s = (struct soft *)d;
+
+	enum err e;
+
+	if (s->ports > 0)
+		ports_remove(s);
+	/* The kernel lets go of what a closed socket had a moment later. */
+	for (int i = 0; (e = ports_open(s, why, why_size)) != ERR_NONE && i < RENEW_TRIES; i++)
+		(void)poll(NULL, 0, RENEW_TRY_MS);
+	return e;
+}
+
 void soft_close(struct driver *d)
 {
 	struct soft *s = (struct soft *)d;
 
-	ports_remove(s);
+	if (s->ports > 0)
+		ports_remove(s);
 	soft_destroy(s);
 }

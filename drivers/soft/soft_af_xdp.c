@@ -19,6 +19,7 @@
 #include <linux/if_xdp.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <poll.h>
 #include <rte_ethdev.h>
 #include <rte_mempool.h>
 #include <stdio.h>
@@ -32,6 +33,7 @@ enum {
 	DESCRIPTORS = 1024,    /* of each direction of each queue: a power of two */
 	KERNEL_BUFFERS = 2048, /* that the PMD always leaves with the kernel */
 	BUFFERS_MIN = KERNEL_BUFFERS + DESCRIPTORS + 512,
+	RELEASE_MS = 20,    /* so soon the kernel has let go of a closed socket's queue */
 	XDP_HEADROOM = 256, /* that the kernel leaves before a frame, within the buffer */
 };
 
@@ -140,6 +142,16 @@ static void xdp_attach(struct soft *s)
 	soft_sockets_attach(s, AF_XDP);
 }
 
+/* The PMD leaves its sockets open, and with them the queues taken and our memory locked. */
+static void xdp_detach(struct soft *s)
+{
+	soft_sockets_attach(s, AF_XDP);
+	for (uint16_t q = 0; q < s->queues; q++)
+		if (s->queue[q].wake_fd >= 0)
+			close(s->queue[q].wake_fd);
+	(void)poll(NULL, 0, RELEASE_MS);
+}
+
 /* The kernel counts from the socket's beginning. */
 static uint64_t xdp_dropped(struct soft *s, uint16_t queue)
 {
@@ -158,6 +170,7 @@ static uint64_t xdp_dropped(struct soft *s, uint16_t queue)
 const struct soft_kind soft_af_xdp = {
 	.name = "af_xdp",
 	.vdev = "net_af_xdp",
+	.log_name = "pmd.net.af_xdp", /* of what is checked before, or tried again */
 	.name_good = soft_name_good,
 	.name_rule = SOFT_NAME_RULE,
 	.queues_max = SOFT_QUEUES_MAX,
@@ -168,4 +181,6 @@ const struct soft_kind soft_af_xdp = {
 	.before = xdp_before,
 	.attach = xdp_attach,
 	.dropped = xdp_dropped,
+	.detach = xdp_detach,
+	.keeps_buffers = true,
 };

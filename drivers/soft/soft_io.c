@@ -78,6 +78,8 @@ static uint16_t soft_rx(struct driver *d, uint16_t queue, struct rte_mbuf **fram
 	struct soft_queue *q = &s->queue[queue];
 	const unsigned buffers = rte_mempool_avail_count(q->pool);
 
+	if (s->ports == 0)
+		return 0;
 	/* A frame without a buffer would be lost; left alone it waits in the kernel's queue. */
 	if (buffers < n) {
 		n = (uint16_t)buffers;
@@ -107,8 +109,11 @@ static uint16_t send_run(struct soft *s, uint16_t queue, struct rte_mbuf **frame
 	uint64_t bytes = 0;
 
 	ASSERT(n <= SOFT_BURST);
-	for (uint16_t i = 0; i < n; i++)
+	for (uint16_t i = 0; i < n; i++) {
 		size[i] = frames[i]->pkt_len; /* gone when sent */
+		if (frames[i]->pool == q->pool)
+			frames[i]->port = RTE_MBUF_PORT_INVALID; /* the PMD's: soft_reclaim.c */
+	}
 	const uint16_t sent = rte_eth_tx_burst(q->port, q->number, frames, n);
 	for (uint16_t i = 0; i < sent; i++)
 		bytes += size[i];
@@ -156,7 +161,7 @@ static uint16_t soft_tx(struct driver *d, uint16_t queue, struct rte_mbuf **fram
 	struct soft *s = (struct soft *)d;
 	uint16_t done = 0;
 
-	while (done < n) {
+	while (done < n && s->ports > 0) {
 		const uint16_t run =
 			plain_run(s, s->queue[queue].segs_max, frames + done, n - done);
 		if (run > 0) {
@@ -234,5 +239,7 @@ const struct driver_ops soft_ops = {
 	.tx = soft_tx,
 	.wait = soft_wait,
 	.link_up = soft_link_up,
+	.sound = soft_sound,
+	.renew = soft_renew,
 	.close = soft_close,
 };

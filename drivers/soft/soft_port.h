@@ -53,6 +53,7 @@ struct soft_kind {
 	uint64_t (*dropped)(struct soft *s, uint16_t queue); /* by the kernel, since last asked */
 	void (*detach)(struct soft *s);                      /* it was closed */
 	bool (*link_up)(const struct soft *s); /* NULL: the kernel knows the interface */
+	bool keeps_buffers; /* the PMD gives none back that the kernel had of the receive pools */
 };
 
 struct soft {
@@ -64,6 +65,7 @@ struct soft {
 	int control_fd; /* any socket: to ask the kernel about the interface */
 	uint16_t mtu;
 	uint32_t tx_bytes_max;   /* longest frame that may be sent */
+	unsigned index;          /* of the kernel's interface; 0: it is none of these */
 	bool existed;            /* tap: the device was there before us */
 	uint64_t signals_quiet;  /* tap: bit n is set while signal n is ignored for the PMD */
 	uint32_t log_level;      /* of the PMD's log, put back after opening */
@@ -80,8 +82,15 @@ extern const struct soft_kind soft_memif;
 extern const struct soft_kind soft_memif_peer;
 extern const struct driver_ops soft_ops; /* soft_io.c; close is soft_close */
 
+/* soft.c, for soft_ops. */
 void soft_close(struct driver *d);
 bool soft_link_up(struct driver *d);
+bool soft_sound(struct driver *d);
+enum err soft_renew(struct driver *d, char *why, size_t why_size);
+
+/* soft_reclaim.c: puts back what the PMD of a closed port kept of a receive pool; returns how many.
+ * Nobody else has buffers of it but such as the PMD has delivered. */
+uint32_t soft_reclaim(struct rte_mempool *pool);
 
 /* soft_sockets.c: before the PMD is started, and when it runs: finds its sockets of that domain,
  * which are each queue's wake_fd. */

@@ -56,6 +56,8 @@ void soft_sockets_attach(struct soft *s, int domain)
 	const unsigned n = list(s, domain, now, SOFT_SOCKETS_MAX);
 	uint16_t q = 0;
 
+	for (uint16_t i = 0; i < s->queues; i++)
+		s->queue[i].wake_fd = -1;
 	for (unsigned i = 0; i < n && q < s->queues; i++)
 		if (!was_there(s, now[i]))
 			s->queue[q++].wake_fd = now[i];

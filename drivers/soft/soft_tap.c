@@ -61,8 +61,15 @@ static enum err tap_prepare(struct soft *s, char *args, size_t size, char *why, 
 			strerror(errno));
 		return ERR_NIC_CONFIG;
 	}
-	s->existed = soft_interface(s, mac);
-	if (!s->existed) {
+	const bool exists = soft_interface(s, mac);
+	if (s->existed && !exists) {
+		/* Somebody gave it addresses, and shall do so again. */
+		snprintf(why, why_size, "tap %s is gone", s->interface);
+		close(fd);
+		return ERR_NIC_CONFIG;
+	}
+	s->existed = exists;
+	if (!exists) {
 		/* The kernel end of a new device: not the box's own MAC, and always the same. */
 		soft_mac(s->box, s->interface, mac);
 		mac[2] = 'K';
