@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 
-from _box import Process, check, main, run, wait_until
+from _box import Process, beside, check, main, run, wait_until
 from first_light import overview_counter
 
 PYTHON = "/usr/bin/python3"
@@ -94,7 +94,34 @@ def nic_is_reset_under_load(box):
     check(box.pids()["signalbox-dataplane"] == dataplane, "the dataplane was restarted")
 
 
+def make_nic(box):
+    """The kernel's device as ./run makes it."""
+    queues = f"numtxqueues {box.facts['workers']} numrxqueues {box.facts['workers']}"
+    veth = f"""ip link add sbx0 {queues} type veth peer name sbx-nic {queues} netns signalbox-nic
+        nsenter --net=/run/netns/signalbox-nic ethtool -K sbx-nic tx off tso off gso off gro off
+        ip -n signalbox-nic link set sbx-nic up"""
+    tap = "ip tuntap add dev sbx0 mode tap multi_queue"
+    beside("sh", "-ec", f"""{tap if box.nic == 'tap' else veth}
+        ethtool -K sbx0 tx off tso off gso off gro off
+        ip addr add {box.facts['rest'].split(':')[0]}/30 dev sbx0
+        ip link set sbx0 up""")
+
+
+def nic_vanishes_under_load(box):
+    dataplane = box.pids()["signalbox-dataplane"]
+    before = counter(box, "NIC_RESETS")
+    with Load(box, "vanish") as load:
+        beside("ip", "link", "del", "sbx0")
+        make_nic(box)
+        # REST has its address on that device.
+        wait_until("the NIC to be opened again", lambda: counter(box, "NIC_RESETS") == before + 1)
+        load.all_came()
+    check(box.pids()["signalbox-dataplane"] == dataplane, "the dataplane was restarted")
+
+
 CASES = {f.__name__: f for f in (link_flaps_under_load, nic_is_reset_under_load)}
+
+OF_THE_KERNEL = {"nic_vanishes_under_load": nic_vanishes_under_load}
 
 if __name__ == "__main__":
     sys.exit(main(CASES, [(nic, 2 if nic in ("af_xdp", "memif") else 1) for nic in NICS]))
