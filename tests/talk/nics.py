@@ -1,0 +1,16 @@
+#!/usr/bin/env python3
+"""A few conversations over the NICs that first_light and survive leave out, unless --long."""
+import sys
+
+import first_light
+import survive
+from _box import EVERYWHERE, LONG, main
+
+CASES = {f.__name__: f for f in (
+    first_light.mosquitto_pub_sub, first_light.many_lines_in_order, first_light.ten_megabytes_in_one,
+    first_light.two_hundred_clients)}
+CASES.update({name: survive.CASES[name] for name in (
+    "mosquitto_persistent_session", "paho_qos_pairs", "mosquitto_will")})
+
+if __name__ == "__main__":
+    sys.exit(main(CASES, [] if LONG else EVERYWHERE[4:]))
