@@ -10,7 +10,8 @@
  *
  * Threading: open, renew and close on the main thread, while no worker is inside; sound and link_up
  * on the main thread at any time; rx, tx and wait for queue q only on the worker that owns q.
- * Implementations: soft/ (tap, af_packet, af_xdp, memif), sim/. */
+ * Implementations: soft/ (tap, af_packet, af_xdp, memif,
+ * pcap), pci/, sim/. */
 #pragma once
 #include "dataplane/base/counters.h"
 
@@ -23,6 +24,7 @@ struct driver_facts {
 	uint16_t mtu;   /* bytes of an IP packet */
 	uint16_t queues;
 	uint16_t segs_max; /* segments of a frame that tx accepts */
+	bool tx_checksum;  /* fills in TCP checksums of frames with RTE_MBUF_F_TX_TCP_CKSUM */
 	bool wakes;        /* `wait` returns when a frame arrives; else it sleeps */
 	char name[32];     /* "tap", "af_packet", "sim" */
 };

@@ -60,9 +60,10 @@ start_bridge() {
 
 start_launcher() {
 	local options=(--run-dir "$run_dir" --bin "$run_dir/bin" --data "$data"
-		--nic "$nic" --interface "$interface"
-		--address "$address/30" --gateway "$gateway" --mgmt-listen "$gateway:$rest_port"
+		--nic "$nic" --interface "$interface" --mgmt-listen "$gateway:$rest_port"
 		--workers "$workers")
+	# A real NIC is in a network that has addresses already: the configuration tells.
+	[[ $nic == pci ]] || options+=(--address "$address/30" --gateway "$gateway")
 	[[ -z $config ]] || options+=(--config "$config")
 	[[ ! -e $netns_dir/$ns_nic ]] || options+=(--dataplane-netns "$netns_dir/$ns_nic")
 	[[ -z $impair ]] || options+=(--impair "$impair")
@@ -166,6 +167,7 @@ wait_port() { # PORT
 
 write_facts() {
 	workers=$(box_fact workers "$workers")
+	address=$(box_fact address "$address")
 	mqtt_port=$(box_fact mqtt_port "$mqtt_port")
 	cat >"$run_dir/facts" <<-END
 		address: $address

@@ -133,8 +133,8 @@ make_net() {
 		make_tap
 		interface=sbx0
 		;;
-	memif)
-		make_tap
+	memif | pcap | pci)
+		make_tap # of REST's address, and of the bridge
 		interface=${nic_arg:-$run_dir/memif}
 		;;
 	*)

@@ -150,7 +150,7 @@ static const struct {
 	{"storage:\n  durability:\n",
 		"box.yaml:2:14: storage.durability: \"\" is not synced, journal or memory"},
 	{"net:\n  nic: no\n",
-		"box.yaml:2:8: net.nic: \"no\" is not tap, af_packet, af_xdp or memif"},
+		"box.yaml:2:8: net.nic: \"no\" is not tap, af_packet, af_xdp, memif, pcap or pci"},
 	{"limits:\n  queue_bytes: 1MiB\n", "box.yaml:1:1: limits.queue_bytes: 1048576 bytes hold "
 					   "no packet of limits.packet_size, "
 					   "16777216 bytes; raise it, or lower packet_size"},

@@ -52,7 +52,7 @@ struct shm_config {
 	uint32_t address, netmask, gateway;
 	uint16_t mtu;
 	uint16_t reserved;
-	char nic[16];        /* "tap", "af_packet", "memif" */
+	char nic[16];        /* "tap", "af_packet", ... */
 	char interface[112]; /* what names the NIC of that kind */
 	struct shm_impair impair;
 };

@@ -27,7 +27,7 @@ static bool is_asked(struct watch *w)
 
 static void renew(struct watch *w, uint64_t now_us)
 {
-	char why[256];
+	char why[512];
 
 	threads_rest(w->team, w->workers);
 	const enum err e = w->nic->ops->renew(w->nic, why, sizeof(why));

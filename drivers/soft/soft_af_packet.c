@@ -8,7 +8,7 @@
  * the ring makes poll() say "writable" at once: the PMD then leaves the loop,
  * and a full ring is back-pressure. Rings: one page order below what the kernel
  * gets in one piece easily; a frame and its header in 2 KiB. */
-#include "drivers/soft/soft_port.h"
+#include "drivers/soft/soft_internal.h"
 
 #include <errno.h>
 #include <linux/if_packet.h>

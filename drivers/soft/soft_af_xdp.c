@@ -12,7 +12,7 @@
  * The XDP program is libxdp's own, loaded alone: its dispatcher would leave pins in bpffs that
  * nobody removes. The program stays on the device when the process ends, does no harm there (it
  * hands on what no socket takes), and is taken over by the next one. */
-#include "drivers/soft/soft_port.h"
+#include "drivers/soft/soft_internal.h"
 
 #include <errno.h>
 #include <linux/ethtool.h>

@@ -5,7 +5,7 @@
  * one that they will not send; so what they would stumble over is taken out
  * here and counted. */
 #include "dataplane/base/assert.h"
-#include "drivers/soft/soft_port.h"
+#include "drivers/soft/soft_internal.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -32,6 +32,9 @@ struct rte_mbuf *soft_linearise(struct rte_mempool *pool, const struct rte_mbuf 
 		rte_pktmbuf_free(copy);
 		return NULL;
 	}
+	/* What the NIC shall still do to it. */
+	copy->ol_flags = frame->ol_flags & (RTE_MBUF_F_TX_TCP_CKSUM | RTE_MBUF_F_TX_IPV4);
+	copy->tx_offload = frame->tx_offload;
 	for (const struct rte_mbuf *m = frame; m != NULL; m = m->next) {
 		memcpy(at, rte_pktmbuf_mtod(m, const char *), m->data_len);
 		at += m->data_len;
@@ -50,6 +53,14 @@ static void kernel_drops(struct soft *s, uint16_t queue)
 		s->kind->dropped(s, queue));
 }
 
+static void readdress(const struct soft *s, struct rte_mbuf *frame)
+{
+	uint8_t *to = rte_pktmbuf_mtod(frame, uint8_t *);
+
+	if (memcmp(to, soft_mac_prefix, SOFT_MAC_PREFIX) == 0)
+		memcpy(to, s->driver.facts.mac, sizeof(s->driver.facts.mac));
+}
+
 /* Keeps the frames that are whole; returns how many. */
 static uint16_t sift(struct soft *s, struct soft_queue *q, struct rte_mbuf **frames, uint16_t n)
 {
@@ -61,6 +72,8 @@ static uint16_t sift(struct soft *s, struct soft_queue *q, struct rte_mbuf **fra
 		if (m->pkt_len >= SOFT_ETHER_BYTES && m->pkt_len <= s->kind->rx_bytes_max) {
 			bytes += m->pkt_len;
 			frames[kept++] = m;
+			if (s->kind->readdress)
+				readdress(s, m);
 			continue;
 		}
 		counter_err(q->counters,
@@ -122,6 +135,12 @@ static uint16_t send_run(struct soft *s, uint16_t queue, struct rte_mbuf **frame
 	return sent;
 }
 
+/* How many frames of a run the NIC can take: one that fills in checksums looks at each first. */
+static uint16_t prepare_run(const struct soft_queue *q, struct rte_mbuf **frames, uint16_t n)
+{
+	return q->tx_checksum ? rte_eth_tx_prepare(q->port, q->number, frames, n) : n;
+}
+
 /* One frame with more segments than the PMD takes. False: it stays with the caller. */
 static bool send_copy(struct soft *s, uint16_t queue, struct rte_mbuf *frame)
 {
@@ -130,7 +149,7 @@ static bool send_copy(struct soft *s, uint16_t queue, struct rte_mbuf *frame)
 
 	if (copy == NULL)
 		return false;
-	if (send_run(s, queue, &copy, 1) == 0) {
+	if (prepare_run(q, &copy, 1) == 0 || send_run(s, queue, &copy, 1) == 0) {
 		rte_pktmbuf_free(copy);
 		return false;
 	}
@@ -165,10 +184,13 @@ static uint16_t soft_tx(struct driver *d, uint16_t queue, struct rte_mbuf **fram
 		const uint16_t run =
 			plain_run(s, s->queue[queue].segs_max, frames + done, n - done);
 		if (run > 0) {
-			const uint16_t sent = send_run(s, queue, frames + done, run);
+			const uint16_t good = prepare_run(&s->queue[queue], frames + done, run);
+			const uint16_t sent = send_run(s, queue, frames + done, good);
 			done += sent;
-			if (sent < run)
+			if (sent < good)
 				break;
+			if (good < run)
+				drop_tx(s, queue, frames[done++]);
 		} else if (!frame_sendable(s, frames[done])) {
 			drop_tx(s, queue, frames[done++]);
 		} else if (send_copy(s, queue, frames[done])) {

@@ -10,7 +10,7 @@
  * one); both ends poll, so nothing wakes us; a peer that was lost does not
  * connect again by itself, it must be closed and opened; a socket of a process
  * that was killed stays, and cannot be bound again. */
-#include "drivers/soft/soft_port.h"
+#include "drivers/soft/soft_internal.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -3,7 +3,7 @@
  * A buffer that the PMD took for the kernel has no port yet, nor has one that
  * it was given to send; one that it delivered has. The free ones look like either, so they are all
  * taken out and marked first. On the main thread, while no worker touches the pool. */
-#include "drivers/soft/soft_port.h"
+#include "drivers/soft/soft_internal.h"
 
 #include <rte_mempool.h>
 #include <stdlib.h>

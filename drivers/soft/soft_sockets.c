@@ -2,7 +2,7 @@
  *
  * They are among the process's descriptors, of a known domain, and were not
  * there before the PMD was started. */
-#include "drivers/soft/soft_port.h"
+#include "drivers/soft/soft_internal.h"
 
 #include <linux/if_packet.h>
 #include <net/if.h>

@@ -12,7 +12,7 @@
  * would interrupt it, cost more than they save, and end the process when the
  * signal queue overflows (the kernel then sends a plain SIGIO). The PMD goes
  * without them when no real-time signal is free, so none is while it opens. */
-#include "drivers/soft/soft_port.h"
+#include "drivers/soft/soft_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* soft_test.c - what of a software NIC can be tried without root: limits, names, MACs, copies. */
-#include "drivers/soft/soft_port.h"
+#include "drivers/soft/soft_internal.h"
 #include "tests/unit/eal.h"
 #include "tests/unit/unit.h"
 

@@ -203,7 +203,7 @@ def main(cases, variants=(("tap", 1), ("af_packet", 1)), options=()):
     names = [f"{name}_{variant(*v)}" for v in variants for name, case in cases.items()
              if v[0] in getattr(case, "nics", (v[0],))]
     if sys.argv[1:] == ["--list"]:
-        print("\n".join(names))
+        print("\n".join(names), end="\n" if names else "")
         return 0
     chosen = sys.argv[1:] or names
     failed = 0
