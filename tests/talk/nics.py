@@ -7,10 +7,10 @@ import survive
 from _box import EVERYWHERE, LONG, main
 
 CASES = {f.__name__: f for f in (
-    first_light.mosquitto_pub_sub, first_light.many_lines_in_order, first_light.ten_megabytes_in_one,
+    first_light.mosquitto_pub_sub, first_light.many_lines_in_order,
     first_light.two_hundred_clients)}
 CASES.update({name: survive.CASES[name] for name in (
-    "mosquitto_persistent_session", "paho_qos_pairs", "mosquitto_will")})
+    "mosquitto_persistent_session", "paho_qos_pairs")})
 
 if __name__ == "__main__":
     sys.exit(main(CASES, [] if LONG else EVERYWHERE[4:]))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The kinds of software NIC of the kernel's, against it: drivers/soft/soft_check, and its measures."""
+"""Software NICs on devices of the kernel, against it: drivers/soft/soft_check, and its measures."""
 import os
 import re
 import subprocess
