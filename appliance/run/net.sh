@@ -4,8 +4,8 @@
 #
 # tap: sbx0 is a persistent tap, so that its addresses outlive a killed dataplane, which runs in
 # the same namespace. af_packet and af_xdp: sbx0 and sbx-nic are a veth pair; sbx-nic is alone with
-# the dataplane in a second namespace, so that the kernel does not answer for the box. memif: sbx0 is
-# a tap, and signalbox-bridge carries between it and the socket where the dataplane listens.
+# the dataplane in a second namespace, so that the kernel does not answer for the box. memif: sbx0
+# is a tap, and signalbox-bridge carries between it and the socket where the dataplane listens.
 # All addresses are of one free /29 out of 198.18.0.0/15 (RFC 2544: benchmarks, never routed).
 # Variables are shared with ./run, which sources this.
 # shellcheck shell=bash disable=SC2034,SC2154

@@ -179,9 +179,13 @@ static void write_frame(struct bridge *b, int tap, struct rte_mbuf *frame)
 	struct iovec parts[SEGS_MAX];
 	int n = 0;
 
-	for (struct rte_mbuf *m = frame; m != NULL && n < SEGS_MAX; m = m->next)
+	if (frame->nb_segs > SEGS_MAX) {
+		counter_err(b->counters, ERR_NIC_TX_DROPPED);
+		return;
+	}
+	for (struct rte_mbuf *m = frame; m != NULL; m = m->next)
 		parts[n++] = (struct iovec){rte_pktmbuf_mtod(m, void *), m->data_len};
-	if (frame->nb_segs > SEGS_MAX || writev(tap, parts, n) != (ssize_t)frame->pkt_len)
+	if (writev(tap, parts, n) != (ssize_t)frame->pkt_len)
 		counter_err(b->counters, ERR_NIC_TX_DROPPED);
 }
 
