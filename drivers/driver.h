@@ -8,8 +8,10 @@
  *
  * The driver next to the wire counts NIC_* (packets, bytes, full rings); nobody else does.
  *
- * Threading: open and close on the main thread; rx, tx and wait for queue q only on the
- * worker that owns q. Implementations: soft/ (tap, af_packet), sim/. */
+ * Threading: open, renew and close on the main thread, while no worker is inside; sound and link_up
+ * on the main thread at any time; rx, tx and wait for queue q only on the worker that owns q.
+ * Implementations: soft/ (tap, af_packet, af_xdp, memif,
+ * pcap), pci/, sim/. */
 #pragma once
 #include "dataplane/base/counters.h"
 
@@ -22,6 +24,7 @@ struct driver_facts {
 	uint16_t mtu;   /* bytes of an IP packet */
 	uint16_t queues;
 	uint16_t segs_max; /* segments of a frame that tx accepts */
+	bool tx_checksum;  /* fills in TCP checksums of frames with RTE_MBUF_F_TX_TCP_CKSUM */
 	bool wakes;        /* `wait` returns when a frame arrives; else it sleeps */
 	char name[32];     /* "tap", "af_packet", "sim" */
 };
@@ -33,6 +36,12 @@ struct driver_ops {
 	 * passed. May return early for no reason. Takes nothing out of `bell`. */
 	void (*wait)(struct driver *d, uint16_t queue, int bell, uint64_t timeout_us);
 	bool (*link_up)(struct driver *d);
+	/* False: the device is gone, or asks for a new start: it wants `renew`. NULL: always so. */
+	bool (*sound)(struct driver *d);
+	/* Closes the device and opens it again, with the same facts; frames on their way in it are
+	 * lost. After ERR_NIC_CONFIG there is none: rx brings nothing, tx drops and counts, and
+	 * `renew` may be tried again. NULL: it cannot. */
+	enum err (*renew)(struct driver *d, char *why, size_t why_size);
 	void (*close)(struct driver *d);
 };
 

@@ -73,7 +73,11 @@ static void fake_close(struct driver *d)
 	f->closed = true;
 }
 
-static const struct driver_ops fake_ops = {fake_rx, fake_tx, fake_wait, fake_link_up, fake_close};
+static const struct driver_ops fake_ops = {.rx = fake_rx,
+	.tx = fake_tx,
+	.wait = fake_wait,
+	.link_up = fake_link_up,
+	.close = fake_close};
 
 static struct rig *rig_open_queues(const struct impair_settings *s, uint16_t queues)
 {

@@ -12,6 +12,7 @@ hugepages_free_mib() {
 }
 
 open_log() {
+	mkdir -p "$data"
 	log=$data/signalbox.log
 	log_start=$(stat -c %s "$log" 2>/dev/null || echo 0)
 	if ((log_start > log_bytes_max)); then
@@ -49,22 +50,28 @@ choose_workers() {
 	workers=${workers:-1}
 }
 
+# The kernel's end of a memif. It waits for the box, and is there until after it.
+start_bridge() {
+	RUNTIME_DIRECTORY=$run_dir setsid nsenter --net="$netns_dir/$ns" -- \
+		"$(program signalbox-bridge)" --socket "$interface" --tap sbx0 \
+		--queues "$workers" >>"$log" 2>&1 </dev/null &
+	note_process bridge $!
+}
+
 start_launcher() {
-	choose_workers
 	local options=(--run-dir "$run_dir" --bin "$run_dir/bin" --data "$data"
-		--nic "$nic" --interface "$interface"
-		--address "$address/30" --gateway "$gateway" --mgmt-listen "$gateway:$rest_port"
+		--nic "$nic" --interface "$interface" --mgmt-listen "$gateway:$rest_port"
 		--workers "$workers")
+	# A real NIC is in a network that has addresses already: the configuration tells.
+	[[ $nic == pci ]] || options+=(--address "$address/30" --gateway "$gateway")
 	[[ -z $config ]] || options+=(--config "$config")
-	[[ $nic == tap ]] || options+=(--dataplane-netns "$netns_dir/$ns_nic")
+	[[ ! -e $netns_dir/$ns_nic ]] || options+=(--dataplane-netns "$netns_dir/$ns_nic")
 	[[ -z $impair ]] || options+=(--impair "$impair")
 	if (($(hugepages_free_mib) >= hugepages_wanted_mib * workers)); then
 		options+=(--hugepages)
 	fi
 	[[ -d /run/dpdk ]] || note dpdk_dir
-	mkdir -p "$data"
 	gather_programs
-	open_log
 	# RUNTIME_DIRECTORY: where DPDK puts what it wants to put somewhere.
 	RUNTIME_DIRECTORY=$run_dir setsid nsenter --net="$netns_dir/$ns" -- \
 		"$launcher" "${options[@]}" >>"$log" 2>&1 </dev/null &
@@ -177,6 +184,7 @@ wait_port() { # PORT
 
 write_facts() {
 	workers=$(box_fact workers "$workers")
+	address=$(box_fact address "$address")
 	mqtt_port=$(box_fact mqtt_port "$mqtt_port")
 	cat >"$run_dir/facts" <<-END
 		address: $address
@@ -184,6 +192,7 @@ write_facts() {
 		rest: $gateway:$rest_port
 		workers: $workers
 		nic: $nic
+		interface: $interface
 		data: $data
 		log: $log
 	END
@@ -204,6 +213,7 @@ print_status() {
 	done
 	cat "$run_dir/facts"
 	echo "pids: ${pids[*]}"
+	pid=$(noted_process bridge) && echo "bridge: $pid"
 	for name in dataplane controlplane mgmt; do
 		[[ -z ${of[$name]:-} ]] || echo "$name: ${of[$name]}"
 	done

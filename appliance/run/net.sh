@@ -3,8 +3,9 @@
 #	host  sbx-host .5 ---- .6 sbx-up  [namespace signalbox]  .1 sbx0 ==== .2 the box
 #
 # tap: sbx0 is a persistent tap, so that its addresses outlive a killed dataplane, which runs in
-# the same namespace. af_packet: sbx0 and sbx-nic are a veth pair; sbx-nic is alone with the
-# dataplane in a second namespace, so that the kernel does not answer for the box.
+# the same namespace. af_packet and af_xdp: sbx0 and sbx-nic are a veth pair; sbx-nic is alone with
+# the dataplane in a second namespace, so that the kernel does not answer for the box. memif: sbx0
+# is a tap, and signalbox-bridge carries between it and the socket where the dataplane listens.
 # All addresses are of one free /29 out of 198.18.0.0/15 (RFC 2544: benchmarks, never routed).
 # Variables are shared with ./run, which sources this.
 # shellcheck shell=bash disable=SC2034,SC2154
@@ -98,9 +99,12 @@ make_tap() {
 	ip -n "$ns" tuntap add dev sbx0 mode tap multi_queue
 }
 
+# af_xdp wants as many queues as workers, and as many at the other end.
 make_veth() {
+	local queues=(numtxqueues "$workers" numrxqueues "$workers")
 	make_ns "$ns_nic"
-	ip -n "$ns" link add sbx0 type veth peer name sbx-nic netns "$ns_nic"
+	ip -n "$ns" link add sbx0 "${queues[@]}" type veth \
+		peer name sbx-nic "${queues[@]}" netns "$ns_nic"
 	no_ipv6 "$ns_nic" sbx-nic
 	no_offloads "$ns_nic" sbx-nic
 	ip -n "$ns_nic" link set sbx-nic up
@@ -124,13 +128,20 @@ make_net() {
 		note "netns_dir $([[ -d $netns_dir ]] && echo kept || echo made)"
 	fi
 	make_ns "$ns"
-	if [[ $nic == tap ]]; then
+	case $nic in
+	tap)
 		make_tap
 		interface=sbx0
-	else
+		;;
+	memif | pcap | pci)
+		make_tap # of REST's address, and of the bridge
+		interface=${nic_arg:-$run_dir/memif}
+		;;
+	*)
 		make_veth
 		interface=sbx-nic
-	fi
+		;;
+	esac
 	no_ipv6 "$ns" sbx0
 	no_offloads "$ns" sbx0
 	ip -n "$ns" addr add "$gateway/30" dev sbx0

@@ -85,6 +85,7 @@ unmake_one() { # KIND ARGUMENTS...
 		case $1 in
 		proxy) unmake_proxy "$2" "$3" ;;
 		launcher) end_processes 10 "$2 $3" ;;
+		bridge) end_processes 3 "$2 $3" ;;
 		esac
 		;;
 	link) ip link del "$1" 2>/dev/null || true ;;

@@ -78,6 +78,10 @@ static void a_choice_is_one_of_its_words(void)
 	}
 }
 
+/* 112 bytes */
+#define NAME_28   "a_name_that_is_much_longer__"
+#define LONG_NAME NAME_28 NAME_28 NAME_28 NAME_28
+
 static const struct {
 	const char *yaml, *said;
 } mistakes[] = {
@@ -145,15 +149,15 @@ static const struct {
 		"memory"},
 	{"storage:\n  durability:\n",
 		"box.yaml:2:14: storage.durability: \"\" is not synced, journal or memory"},
-	{"net:\n  nic: no\n", "box.yaml:2:8: net.nic: \"no\" is not tap or af_packet"},
+	{"net:\n  nic: no\n",
+		"box.yaml:2:8: net.nic: \"no\" is not tap, af_packet, af_xdp, memif, pcap or pci"},
 	{"limits:\n  queue_bytes: 1MiB\n", "box.yaml:1:1: limits.queue_bytes: 1048576 bytes hold "
 					   "no packet of limits.packet_size, "
 					   "16777216 bytes; raise it, or lower packet_size"},
-	{"net:\n  interface: a_name_that_is_long\n",
-		"box.yaml:2:14: net.interface: \"a_name_that_is_long\" is not at most 15 letters, "
-		"digits "
-		"and signs"},
-	{"net:\n  interface: 'a b'\n", "box.yaml:2:14: net.interface: \"a b\" is not at most 15 "
+	{"net:\n  interface: " LONG_NAME "\n",
+		"box.yaml:2:14: net.interface: \"a_name_that_is_much_longer__a_name_that_\" is not "
+		"at most 111 letters, digits and signs"},
+	{"net:\n  interface: 'a b'\n", "box.yaml:2:14: net.interface: \"a b\" is not at most 111 "
 				       "letters, digits and signs"},
 	{"net:\n  impair: loss=200%\n",
 		"box.yaml:2:11: net.impair: loss wants a percentage from 0% to 100%, such as 0.1%"},

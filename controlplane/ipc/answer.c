@@ -63,6 +63,9 @@ size_t ipc_answer(struct controlplane *cp, uint64_t now_us, struct span request,
 			"malformed request, or one of another version than %d", IPC_VERSION);
 	} else if (asked.type == IPC_SET_IMPAIR) {
 		set_impair(cp, asked.text, &reply);
+	} else if (asked.type == IPC_RESET_NIC) {
+		controlplane_reset_nic(cp);
+		reply.type = IPC_DONE;
 	} else if (asked.type == IPC_LIST_SESSIONS) {
 		list_sessions(cp, now_us, &asked.list, &reply);
 	} else {

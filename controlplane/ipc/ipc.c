@@ -57,6 +57,7 @@ enum err ipc_decode_request(struct span message, struct ipc_request *out)
 	out->token = header.token;
 	switch (header.type) {
 	case IPC_GET_FACTS:
+	case IPC_RESET_NIC:
 		return read_struct(body, NULL, 0);
 	case IPC_SET_IMPAIR:
 		return read_text(body, out->text);
@@ -146,7 +147,7 @@ size_t ipc_encode_request(const struct ipc_request *request, uint8_t *out)
 	else if (request->type == IPC_LIST_SESSIONS)
 		used = put(out, used, &request->list, sizeof(request->list));
 	else
-		ASSERT(request->type == IPC_GET_FACTS);
+		ASSERT(request->type == IPC_GET_FACTS || request->type == IPC_RESET_NIC);
 	return close_message(out, request->type, request->token, used);
 }
 

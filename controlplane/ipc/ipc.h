@@ -8,6 +8,7 @@
  *	GET_FACTS                              FACTS: struct ipc_facts
  *	SET_IMPAIR text (impair.h)             DONE, or REFUSED with a text for people
  *	LIST_SESSIONS struct ipc_list          SESSIONS: struct ipc_page and its sessions
+ *	RESET_NIC                              DONE: the dataplane will open it again
  *
  * Anything else is REFUSED. Pure: sockets are in client.h and server.h. */
 #pragma once
@@ -16,7 +17,7 @@
 #define IPC_MAGIC 0x69626773u /* "sgbi" */
 
 enum {
-	IPC_VERSION = 2,
+	IPC_VERSION = 3,
 	IPC_MESSAGE_MAX = 16384,
 	IPC_SESSIONS_MAX = 64,     /* in one page */
 	IPC_CLIENT_ID_SHOWN = 128, /* longer ones are cut */
@@ -26,6 +27,7 @@ enum ipc_type {
 	IPC_GET_FACTS = 1,
 	IPC_SET_IMPAIR,
 	IPC_LIST_SESSIONS,
+	IPC_RESET_NIC,
 	IPC_FACTS = 129,
 	IPC_DONE,
 	IPC_REFUSED,

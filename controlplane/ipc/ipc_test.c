@@ -130,6 +130,22 @@ static void an_impairment_is_set_or_refused_with_a_reason(void)
 	control_free(cp);
 }
 
+static void each_wish_for_another_nic_is_published(void)
+{
+	struct controlplane *cp = control_new();
+	const struct ipc_request request = {.type = IPC_RESET_NIC};
+	struct shm_config config;
+	uint64_t sequence;
+
+	for (uint32_t i = 1; i <= 2; i++) {
+		CU_ASSERT(ask(cp, &request)->type == IPC_DONE);
+		CU_ASSERT(shm_config_read(
+			shm_config_page_const(regions[SHM_CP]), &config, &sequence));
+		CU_ASSERT(config.nic_resets == i);
+	}
+	control_free(cp);
+}
+
 static void sessions_come_page_by_page(void)
 {
 	static const struct {
@@ -364,6 +380,7 @@ static const struct unit_test tests[] = {
 	{"facts_are_told", facts_are_told},
 	{"an_impairment_is_set_or_refused_with_a_reason",
 		an_impairment_is_set_or_refused_with_a_reason},
+	{"each_wish_for_another_nic_is_published", each_wish_for_another_nic_is_published},
 	{"sessions_come_page_by_page", sessions_come_page_by_page},
 	{"a_long_client_id_is_cut", a_long_client_id_is_cut},
 	{"malformed_requests_are_refused", malformed_requests_are_refused},

@@ -243,6 +243,12 @@ void controlplane_impair(struct controlplane *cp, const struct shm_impair *impai
 	shm_config_write(cp->page, &cp->config);
 }
 
+void controlplane_reset_nic(struct controlplane *cp)
+{
+	cp->config.nic_resets++;
+	shm_config_write(cp->page, &cp->config);
+}
+
 static struct ipc_store store_facts(const struct controlplane *cp)
 {
 	struct storage_facts f;

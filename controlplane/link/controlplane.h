@@ -55,6 +55,8 @@ bool controlplane_pending(const struct controlplane *cp);
 
 /* Publishes the configuration with that impairment. */
 void controlplane_impair(struct controlplane *cp, const struct shm_impair *impair);
+/* The same with one more wish that the dataplane opens its NIC again. */
+void controlplane_reset_nic(struct controlplane *cp);
 
 void controlplane_facts(const struct controlplane *cp, uint64_t now_us, struct ipc_facts *out);
 const struct registry *controlplane_registry(const struct controlplane *cp);

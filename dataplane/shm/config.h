@@ -36,8 +36,8 @@ struct shm_config {
 	uint32_t receive_max;        /* unacknowledged, from one client */
 	uint32_t topic_alias_max;    /* that a client may set */
 	uint32_t session_expiry_max_s;
-	uint32_t retained_max; /* topics, of a worker */
-	uint32_t reserved32;
+	uint32_t retained_max;       /* topics, of a worker */
+	uint32_t nic_resets;         /* asked for since the control plane started */
 	uint64_t retained_bytes_max; /* topics and values, of a worker */
 	uint64_t wal_bytes_max;
 	uint64_t sync_interval_us; /* journal: until the next sync */
@@ -52,8 +52,8 @@ struct shm_config {
 	uint32_t address, netmask, gateway;
 	uint16_t mtu;
 	uint16_t reserved;
-	char nic[16]; /* "tap", "af_packet" */
-	char interface[16];
+	char nic[16];        /* "tap", "af_packet", ... */
+	char interface[112]; /* what names the NIC of that kind */
 	struct shm_impair impair;
 };
 

@@ -18,8 +18,7 @@ struct tcp_conf {
 	struct net *net;
 	rte_be32_t address; /* ours, the source of tcp_connect */
 	uint16_t mtu;       /* bytes of an IP packet; 0: 1500 */
-	uint16_t worker;
-	uint16_t box;
+	uint16_t worker, box;
 	uint32_t connections_max;
 	uint32_t half_open_max;      /* connections in SYN-RECEIVED over all listeners */
 	uint32_t time_wait_max;      /* the oldest gives way */
@@ -34,6 +33,7 @@ struct tcp_conf {
 	struct rte_mempool *copies;  /* bytes given to tcp_send */
 	struct rte_mempool *held;    /* received bytes that wait, out-of-order ones too */
 	uint16_t segs_max;           /* chain length the NIC takes */
+	bool checksum_by_nic;        /* it fills in checksums; else we do */
 	struct hash_key key;         /* secret: flow hash, ISN, timestamp offsets */
 	uint64_t seed;               /* challenge-ACK limits, ephemeral ports */
 	struct counters *counters;

@@ -3,6 +3,7 @@
  * Every segment of a connection passes tcp_emit, so it is here that an ACK
  * counts as sent. Spec: RFC 9293 3.1, 3.10.7.1 (resets); RFC 7323 3.2, 2018 4, 2883 4 (options).
  * Not here: which segments are sent, and when (tcp_output.c). */
+#include "dataplane/net/headers.h"
 #include "dataplane/tcp/tcp_internal.h"
 
 static bool has_room(struct tcp *t)
@@ -10,6 +11,20 @@ static bool has_room(struct tcp *t)
 	if (net_tx_room(t->conf.net) == 0)
 		net_flush(t->conf.net);
 	return net_tx_room(t->conf.net) > 0;
+}
+
+/* Over all; where the NIC adds up the bytes, it wants to find what lies outside of them. */
+static uint16_t checksum_of(const struct tcp *t, struct rte_mbuf *m, const struct reply *r)
+{
+	const uint32_t sum = net_checksum_pseudo(
+		r->tuple.local, r->tuple.peer, NET_PROTO_TCP, (uint16_t)m->pkt_len);
+
+	if (!t->conf.checksum_by_nic)
+		return net_checksum_finish(net_checksum_mbuf(sum, m, 0, m->pkt_len));
+	m->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_TCP_CKSUM;
+	m->l2_len = sizeof(struct eth_header);
+	m->l3_len = sizeof(struct ipv4_header);
+	return (uint16_t)~net_checksum_finish(sum);
 }
 
 /* Header in place, checksum over all, and off. `room` bytes were left for the header. */
@@ -22,9 +37,7 @@ static void finish(struct tcp *t, struct rte_mbuf *m, const struct reply *r)
 
 	memcpy(to, bytes, size);
 	ASSERT(total <= UINT16_MAX);
-	const uint32_t sum =
-		net_checksum_pseudo(r->tuple.local, r->tuple.peer, NET_PROTO_TCP, (uint16_t)total);
-	const uint16_t checksum = net_checksum_finish(net_checksum_mbuf(sum, m, 0, total));
+	const uint16_t checksum = checksum_of(t, m, r);
 	memcpy(to + 16, &checksum, sizeof(checksum));
 	counter_add(t->conf.counters, COUNTER_TCP_TX_SEGMENTS, 1);
 	if ((r->h.flags & TCP_RST) != 0)

@@ -3,13 +3,15 @@
  * Started by the launcher. What to do comes from the configuration snapshot in
  * shared memory; the command line only says where that memory is. Each worker
  * has a thread, an EAL core and a queue of the NIC; the main thread makes
- * everything, waits for a signal, and ends it. Not here: the threads (thread.c), what a
- * turn does (worker.c). */
+ * everything, looks after the NIC until a signal comes (watch.c), and ends it. Not here: the
+ * threads (thread.c), what a turn does (worker.c). */
 #include "dataplane/base/assert.h"
 #include "dataplane/shm/attach.h"
 #include "dataplane/worker/peer.h"
 #include "dataplane/worker/thread.h"
+#include "dataplane/worker/watch.h"
 #include "drivers/impair.h"
+#include "drivers/pci/pci.h"
 #include "drivers/soft/soft.h"
 
 #include <errno.h>
@@ -21,6 +23,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
@@ -114,10 +117,22 @@ static void core_list(uint32_t workers, char *out, size_t size)
 	snprintf(out + used, size - used, ")");
 }
 
+/* EAL says little of a device that it cannot have. */
+static void check_nic(const struct process *p)
+{
+	char address[sizeof(p->config.interface) + 1] = "", why[512];
+
+	memcpy(address, p->config.interface, sizeof(p->config.interface));
+	if (strncmp(p->config.nic, "pci", sizeof(p->config.nic)) == 0 &&
+		pci_check("/sys", address, why, sizeof(why)) != ERR_NONE)
+		fail(why);
+}
+
 static void start_eal(const struct process *p)
 {
 	static char cores[CPU_LIST_BYTES];
-	char megabytes[16];
+	char megabytes[16], device[sizeof(p->config.interface) + 1] = "";
+	const bool is_pci = strncmp(p->config.nic, "pci", sizeof(p->config.nic)) == 0;
 	const char *args[16];
 	int n = 0;
 
@@ -125,7 +140,11 @@ static void start_eal(const struct process *p)
 	snprintf(megabytes, sizeof(megabytes), "%zu",
 		p->workers * ((box_pools_bytes(&p->config) >> 20) + EAL_WORKER_MIB) + EAL_MIB);
 	args[n++] = "signalbox-dataplane";
-	args[n++] = "--no-pci";
+	/* Only the one real NIC that is ours to touch, or none. */
+	memcpy(device, p->config.interface, sizeof(p->config.interface));
+	args[n++] = is_pci ? "--allow" : "--no-pci";
+	if (is_pci)
+		args[n++] = device;
 	args[n++] = "--no-telemetry";
 	args[n++] = "--log-level=error";
 	args[n++] = "--iova-mode=va";
@@ -155,7 +174,7 @@ static void open_nic(struct process *p)
 	struct rte_mempool *rx[SHM_WORKERS_MAX], *held[SHM_WORKERS_MAX];
 	struct counters *counters[SHM_WORKERS_MAX];
 	const struct shm_config *c = &p->config;
-	char kind[sizeof(c->nic) + 1] = "", interface[sizeof(c->interface) + 1] = "", why[256];
+	char kind[sizeof(c->nic) + 1] = "", interface[sizeof(c->interface) + 1] = "", why[512];
 
 	for (uint32_t i = 0; i < p->workers; i++) {
 		rx[i] = p->threads[i].conf.pools.rx;
@@ -246,14 +265,19 @@ static void prepare_team(struct process *p)
 
 static void run(struct process *p)
 {
-	int number;
+	struct watch watch = {.team = &p->team,
+		.workers = p->workers,
+		.nic = p->nic,
+		.page = shm_config_page_const(p->map.view[SHM_CP]),
+		.sequence = p->config_sequence};
 
 	prepare_team(p);
+	watch_init(&watch, &p->config);
 	for (uint32_t i = 0; i < p->workers; i++)
 		if (rte_eal_remote_launch(thread_run, &p->threads[i], i + 1) != 0)
 			fail("a worker's thread does not start");
-	while (sigwait(&p->signals, &number) != 0)
-		;
+	while (!wait_signal(p, WATCH_EVERY_US))
+		watch_turn(&watch, thread_clock_us());
 	for (size_t i = 0; i < ARRAY_SIZE(p->team.ready); i++)
 		shm_region_ready(p->team.ready[i], false);
 	threads_stop(&p->team, p->workers);
@@ -308,6 +332,7 @@ int main(int argc, char **argv)
 	block_signals(&p);
 	attach(&p, shm);
 	wait_for_config(&p);
+	check_nic(&p);
 	start_eal(&p);
 	create_box(&p);
 	run(&p);

@@ -5,6 +5,7 @@
 #include "dataplane/worker/peer.h"
 #include "drivers/impair.h"
 
+#include <poll.h>
 #include <time.h>
 
 enum {
@@ -13,6 +14,7 @@ enum {
 	WAIT_MAX_US = 10000,     /* so soon a stop is noticed */
 	GOODBYE_WAIT_US = 200,
 	ANSWER_US = 50,
+	REST_US = 500, /* while the main thread has the NIC */
 };
 
 uint64_t thread_clock_us(void)
@@ -99,6 +101,38 @@ static void note_loaded(struct thread *t)
 			shm_region_ready(team->ready[i], true);
 }
 
+static void pause_us(long us)
+{
+	const struct timespec t = {0, us * 1000};
+
+	(void)ppoll(NULL, 0, &t, NULL);
+}
+
+static void rest_if_asked(struct thread_team *team)
+{
+	if (__atomic_load_n(&team->resting, __ATOMIC_ACQUIRE) == 0)
+		return;
+	__atomic_add_fetch(&team->at_rest, 1, __ATOMIC_ACQ_REL);
+	while (__atomic_load_n(&team->resting, __ATOMIC_ACQUIRE) != 0)
+		pause_us(REST_US);
+	__atomic_sub_fetch(&team->at_rest, 1, __ATOMIC_ACQ_REL);
+}
+
+void threads_rest(struct thread_team *team, uint32_t workers)
+{
+	__atomic_store_n(&team->resting, 1, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&team->at_rest, __ATOMIC_ACQUIRE) < workers)
+		pause_us(REST_US);
+}
+
+/* Not before all have left could another rest begin: they would be counted twice. */
+void threads_go_on(struct thread_team *team)
+{
+	__atomic_store_n(&team->resting, 0, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&team->at_rest, __ATOMIC_ACQUIRE) > 0)
+		pause_us(REST_US);
+}
+
 static void serve(struct thread *t)
 {
 	const struct idle_conf conf = {.spin_us = t->conf.config.idle_spin_us,
@@ -110,6 +144,7 @@ static void serve(struct thread *t)
 	unsigned turns = 0;
 
 	while (!is_stopping(t)) {
+		rest_if_asked(t->team);
 		const uint64_t start = thread_clock_us();
 		const bool busy = turn(t, start);
 		const uint64_t now = thread_clock_us();

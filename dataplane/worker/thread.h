@@ -13,6 +13,8 @@ struct thread_team {
 	struct shm_header *ready[2]; /* regions that say when the box serves */
 	uint32_t stopping;           /* 1: all say goodbye */
 	uint32_t leaving;            /* workers whose clients have not all gone yet */
+	uint32_t resting;            /* 1: all wait between two turns until it is 0 */
+	uint32_t at_rest;            /* workers that do */
 };
 
 struct thread {
@@ -31,4 +33,8 @@ void thread_impair(struct thread *t, const struct shm_config *c);
 /* Turns until the team stops and all clients are gone, or have been waited for long enough. The
  * argument is a struct thread; the answer is 0: it is an EAL launch function. */
 int thread_run(void *thread);
+/* Returns when no worker is in a turn, nor waits for its NIC: the main thread has the NIC for
+ * itself until threads_go_on, which is to be soon. */
+void threads_rest(struct thread_team *team, uint32_t workers);
+void threads_go_on(struct thread_team *team);
 void threads_stop(struct thread_team *team, uint32_t workers);

@@ -69,6 +69,7 @@ static struct tcp_conf tcp_conf_of(const struct worker *w)
 		.copies = w->conf.pools.copies,
 		.held = w->conf.pools.held,
 		.segs_max = w->conf.driver->facts.segs_max,
+		.checksum_by_nic = w->conf.driver->facts.tx_checksum,
 		.key = w->conf.key,
 		.seed = w->conf.seed,
 		.counters = w->counters};

@@ -1,17 +1,16 @@
-/* soft.c - opens and closes a software NIC: checks, the virtual device, its queues, its facts.
+/* soft.c - opens, renews and closes a NIC: checks, facts.
  *
- * The ways in which tap and af_packet differ are in soft_tap.c and
- * soft_af_packet.c; frames move in soft_io.c. */
+ * The ports are in soft_ports.c, the ways in which the kinds differ in soft_tap.c
+ * and its like; frames move in soft_io.c. */
 #include "drivers/soft/soft.h"
 
 #include "dataplane/base/assert.h"
 #include "dataplane/base/hash.h"
-#include "drivers/soft/soft_port.h"
+#include "drivers/soft/soft_internal.h"
 
 #include <errno.h>
 #include <net/if.h>
-#include <rte_dev.h>
-#include <rte_errno.h>
+#include <poll.h>
 #include <rte_ethdev.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,15 +19,25 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { RENEW_TRIES = 10, RENEW_TRY_MS = 5 };
+
+const uint8_t soft_mac_prefix[SOFT_MAC_PREFIX] = {0x02, 'S', 'B'}; /* locally administered */
+
+/* The key is no secret: only the spread matters. */
+uint64_t soft_name_hash(uint16_t box, const char *interface)
+{
+	const struct hash_key key = {box, 0x5342};
+
+	return siphash(key, span_str(interface));
+}
+
 void soft_mac(uint16_t box, const char *interface, uint8_t mac[6])
 {
-	/* The key is no secret: only the spread matters. */
-	const struct hash_key key = {box, 0x5342};
-	const uint64_t h = siphash(key, span_str(interface));
-	const uint8_t out[6] = {
-		0x02, 0x53, 0x42, (uint8_t)(h >> 16), (uint8_t)(h >> 8), (uint8_t)h};
+	const uint64_t h = soft_name_hash(box, interface);
+	const uint8_t own[3] = {(uint8_t)(h >> 16), (uint8_t)(h >> 8), (uint8_t)h};
 
-	memcpy(mac, out, sizeof(out));
+	memcpy(mac, soft_mac_prefix, SOFT_MAC_PREFIX);
+	memcpy(mac + SOFT_MAC_PREFIX, own, sizeof(own));
 }
 
 bool soft_name_good(const char *interface)
@@ -41,11 +50,17 @@ bool soft_name_good(const char *interface)
 	       strcmp(interface, ".") != 0 && strcmp(interface, "..") != 0;
 }
 
+void soft_request_name(const struct soft *s, struct ifreq *request)
+{
+	memcpy(request->ifr_name, s->interface,
+		strnlen(s->interface, sizeof(request->ifr_name) - 1));
+}
+
 bool soft_interface(struct soft *s, uint8_t mac[6])
 {
 	struct ifreq request = {0};
 
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", s->interface);
+	soft_request_name(s, &request);
 	if (ioctl(s->control_fd, SIOCGIFMTU, &request) != 0)
 		return false;
 	s->mtu = request.ifr_mtu > SOFT_MTU_MAX ? SOFT_MTU_MAX : (uint16_t)request.ifr_mtu;
@@ -57,7 +72,8 @@ bool soft_interface(struct soft *s, uint8_t mac[6])
 
 static const struct soft_kind *kind_of(const char *name)
 {
-	static const struct soft_kind *const kinds[] = {&soft_tap, &soft_af_packet};
+	static const struct soft_kind *const kinds[] = {&soft_tap, &soft_af_packet, &soft_af_xdp,
+		&soft_memif, &soft_memif_peer, &soft_pcap, &soft_pci};
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		if (strcmp(kinds[i]->name, name) == 0)
@@ -70,13 +86,14 @@ static enum err conf_check(const struct soft_conf *c, char *why, size_t why_size
 	const struct soft_kind *kind = kind_of(c->kind);
 
 	if (kind == NULL) {
-		snprintf(why, why_size, "NIC \"%s\" is not known: use tap or af_packet", c->kind);
+		snprintf(why, why_size,
+			"NIC \"%s\" is not known: use tap, af_packet, af_xdp, memif, pcap or pci",
+			c->kind);
 		return ERR_NIC_CONFIG;
 	}
-	if (!soft_name_good(c->interface)) {
-		snprintf(why, why_size,
-			"interface name \"%s\" is not 1 to %d letters, digits, _ . or -",
-			c->interface, SOFT_INTERFACE_MAX);
+	if (strlen(c->interface) > SOFT_NAME_MAX || !kind->name_good(c->interface)) {
+		snprintf(why, why_size, "\"%s\" cannot be a NIC of kind %s, which is named by %s",
+			c->interface, c->kind, kind->name_rule);
 		return ERR_NIC_CONFIG;
 	}
 	if (c->queues == 0 || c->queues > kind->queues_max) {
@@ -92,103 +109,18 @@ static enum err conf_check(const struct soft_conf *c, char *why, size_t why_size
 	return ERR_NONE;
 }
 
-static enum err refuse(const struct soft *s, const char *what, int rc, char *why, size_t why_size)
-{
-	snprintf(why, why_size, "DPDK's %s cannot %s on %s: %s", s->kind->vdev, what, s->interface,
-		rte_strerror(rc < 0 ? -rc : rc));
-	return ERR_NIC_CONFIG;
-}
-
-static enum err queues_setup(struct soft *s, char *why, size_t why_size)
-{
-	for (uint16_t q = 0; q < s->queues; q++) {
-		int rc = rte_eth_rx_queue_setup(
-			s->port, q, s->kind->rx_descriptors, 0, NULL, s->queue[q].pool);
-		if (rc != 0)
-			return refuse(s, "set up a receive queue", rc, why, why_size);
-		rc = rte_eth_tx_queue_setup(s->port, q, 1, 0, NULL);
-		if (rc != 0)
-			return refuse(s, "set up a transmit queue", rc, why, why_size);
-		if (s->pmd_segs_max >= SOFT_SEGS_MAX)
-			continue;
-		char name[RTE_MEMPOOL_NAMESIZE];
-		snprintf(name, sizeof(name), "linear%u_%u", s->port, q);
-		s->queue[q].linear = rte_pktmbuf_pool_create(name, SOFT_LINEAR_BUFFERS, 0, 0,
-			SOFT_ROOM_BYTES + RTE_PKTMBUF_HEADROOM, (int)SOCKET_ID_ANY);
-		if (s->queue[q].linear == NULL)
-			return refuse(s, "get memory for copies", rte_errno, why, why_size);
-	}
-	return ERR_NONE;
-}
-
-static enum err port_start(struct soft *s, char *why, size_t why_size)
-{
-	struct rte_eth_conf conf = {.intr_conf = {.rxq = s->kind == &soft_tap}};
-	struct rte_eth_dev_info info;
-
-	int rc = rte_eth_dev_info_get(s->port, &info);
-	if (rc != 0)
-		return refuse(s, "tell what it can", rc, why, why_size);
-	conf.txmode.offloads = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-	s->pmd_segs_max = conf.txmode.offloads != 0 ? info.tx_desc_lim.nb_seg_max : 1;
-	rc = rte_eth_dev_configure(s->port, s->queues, s->queues, &conf);
-	if (rc != 0)
-		return refuse(s, "have so many queues", rc, why, why_size);
-	const enum err e = queues_setup(s, why, why_size);
-	if (e != ERR_NONE)
-		return e;
-	rc = rte_eth_dev_start(s->port);
-	if (rc != 0)
-		return refuse(s, "start", rc, why, why_size);
-	/* The box's MAC is not the device's, so a device that filters must let all pass. */
-	rc = rte_eth_promiscuous_enable(s->port);
-	if (rc != 0 && rc != -ENOTSUP)
-		return refuse(s, "be promiscuous", rc, why, why_size);
-	return ERR_NONE;
-}
-
-static void port_remove(struct soft *s)
-{
-	rte_eth_promiscuous_disable(s->port);
-	rte_eth_dev_stop(s->port);
-	rte_eth_dev_close(s->port);
-	rte_eal_hotplug_remove("vdev", s->device);
-	for (uint16_t q = 0; q < s->queues; q++)
-		rte_mempool_free(s->queue[q].linear);
-	if (s->kind->detach != NULL)
-		s->kind->detach(s);
-}
-
-static enum err port_open(struct soft *s, const char *args, char *why, size_t why_size)
-{
-	enum err e = ERR_NIC_CONFIG;
-
-	s->kind->before(s);
-	const int rc = rte_eal_hotplug_add("vdev", s->device, args);
-	if (rc != 0) {
-		refuse(s, "open a port", rc, why, why_size);
-	} else if (rte_eth_dev_get_port_by_name(s->device, &s->port) != 0) {
-		rte_eal_hotplug_remove("vdev", s->device);
-		refuse(s, "name its port", ENODEV, why, why_size);
-	} else {
-		e = port_start(s, why, why_size);
-		if (e == ERR_NONE)
-			s->kind->attach(s);
-		else
-			port_remove(s);
-	}
-	s->kind->after(s);
-	return e;
-}
-
 static void facts_fill(struct soft *s)
 {
 	struct driver_facts *f = &s->driver.facts;
 
-	soft_mac(s->box, s->interface, f->mac);
+	if (s->kind->has_mac)
+		(void)rte_eth_macaddr_get(s->queue[0].port, (struct rte_ether_addr *)f->mac);
+	else
+		soft_mac(s->box, s->interface, f->mac);
 	f->mtu = s->mtu;
 	f->queues = s->queues;
 	f->segs_max = SOFT_SEGS_MAX;
+	f->tx_checksum = s->queue[0].tx_checksum;
 	f->wakes = true;
 	for (uint16_t q = 0; q < s->queues; q++)
 		f->wakes &= s->queue[q].wake_fd >= 0;
@@ -213,23 +145,24 @@ static struct soft *soft_create(const struct soft_conf *conf)
 	s->driver.ops = &soft_ops;
 	s->driver.counters = conf->counters[0];
 	snprintf(s->interface, sizeof(s->interface), "%s", conf->interface);
-	snprintf(s->device, sizeof(s->device), "%s_box%u_%s", s->kind->vdev, s->box, s->interface);
 	for (uint16_t q = 0; q < s->queues; q++)
-		s->queue[q] = (struct soft_queue){
-			.pool = conf->pools[q], .counters = conf->counters[q], .wake_fd = -1};
+		s->queue[q] = (struct soft_queue){.port = RTE_MAX_ETHPORTS,
+			.pool = conf->pools[q],
+			.counters = conf->counters[q],
+			.wake_fd = -1};
 	return s;
 }
 
 static void soft_destroy(struct soft *s)
 {
+	for (uint16_t q = 0; q < s->queues; q++)
+		rte_mempool_free(s->queue[q].linear);
 	close(s->control_fd);
 	free(s);
 }
 
 enum err soft_open(const struct soft_conf *conf, struct driver **out, char *why, size_t why_size)
 {
-	char args[160];
-
 	enum err e = conf_check(conf, why, why_size);
 	if (e != ERR_NONE)
 		return e;
@@ -239,9 +172,7 @@ enum err soft_open(const struct soft_conf *conf, struct driver **out, char *why,
 			strerror(errno));
 		return ERR_NIC_CONFIG;
 	}
-	e = s->kind->prepare(s, args, sizeof(args), why, why_size);
-	if (e == ERR_NONE)
-		e = port_open(s, args, why, why_size);
+	e = soft_ports_open(s, why, why_size);
 	if (e != ERR_NONE) {
 		soft_destroy(s);
 		return e;
@@ -257,15 +188,42 @@ bool soft_link_up(struct driver *d)
 	const struct soft *s = (const struct soft *)d;
 	struct ifreq request = {0};
 
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", s->interface);
+	if (s->kind->link_up != NULL)
+		return s->kind->link_up(s);
+	soft_request_name(s, &request);
 	return ioctl(s->control_fd, SIOCGIFFLAGS, &request) == 0 &&
 	       (request.ifr_flags & IFF_UP) != 0 && (request.ifr_flags & IFF_RUNNING) != 0;
+}
+
+/* An interface that was removed may be there again under its name, and is another one then. */
+bool soft_sound(struct driver *d)
+{
+	const struct soft *s = (const struct soft *)d;
+
+	return s->ports > 0 && __atomic_load_n(&s->wants_renewal, __ATOMIC_ACQUIRE) == 0 &&
+	       (s->index == 0 || if_nametoindex(s->interface) == s->index);
+}
+
+enum err soft_renew(struct driver *d, char *why, size_t why_size)
+{
+	struct soft *s = (struct soft *)d;
+
+	enum err e;
+
+	__atomic_store_n(&s->wants_renewal, 0, __ATOMIC_RELEASE);
+	if (s->ports > 0)
+		soft_ports_remove(s);
+	/* The kernel lets go of what a closed socket had a moment later. */
+	for (int i = 0; (e = soft_ports_open(s, why, why_size)) != ERR_NONE && i < RENEW_TRIES; i++)
+		(void)poll(NULL, 0, RENEW_TRY_MS);
+	return e;
 }
 
 void soft_close(struct driver *d)
 {
 	struct soft *s = (struct soft *)d;
 
-	port_remove(s);
+	if (s->ports > 0)
+		soft_ports_remove(s);
 	soft_destroy(s);
 }

@@ -8,7 +8,7 @@
  * the ring makes poll() say "writable" at once: the PMD then leaves the loop,
  * and a full ring is back-pressure. Rings: one page order below what the kernel
  * gets in one piece easily; a frame and its header in 2 KiB. */
-#include "drivers/soft/soft_port.h"
+#include "drivers/soft/soft_internal.h"
 
 #include <errno.h>
 #include <linux/if_packet.h>
@@ -28,33 +28,11 @@ enum {
 	SEND_BUFFER_BYTES = 2 * FRAMES * FRAME_CHARGE_BYTES,
 	/* The kernel puts a received frame 66 bytes into its slot and cuts what is longer. */
 	RX_CUT_BYTES = FRAME_BYTES - 66,
-	DESCRIPTORS_LOOKED_AT = 4096,
 };
 
 #ifndef PACKET_IGNORE_OUTGOING
 enum { PACKET_IGNORE_OUTGOING = 23 };
 #endif
-
-/* Packet sockets of this process bound to the interface, in the order of their descriptors. */
-static unsigned packet_sockets(const char *interface, int *out, unsigned out_max)
-{
-	const int index = (int)if_nametoindex(interface);
-	unsigned n = 0;
-
-	for (int fd = 0; fd < DESCRIPTORS_LOOKED_AT && n < out_max; fd++) {
-		int domain = 0;
-		socklen_t size = sizeof(domain);
-		struct sockaddr_ll bound = {0};
-		socklen_t bound_size = sizeof(bound);
-		if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 ||
-			domain != AF_PACKET)
-			continue;
-		if (getsockname(fd, (struct sockaddr *)&bound, &bound_size) == 0 &&
-			bound.sll_ifindex == index)
-			out[n++] = fd;
-	}
-	return n;
-}
 
 static enum err packet_prepare(struct soft *s, char *args, size_t size, char *why, size_t why_size)
 {
@@ -81,12 +59,7 @@ static enum err packet_prepare(struct soft *s, char *args, size_t size, char *wh
 
 static void packet_before(struct soft *s)
 {
-	s->sockets_before = packet_sockets(s->interface, s->sockets, SOFT_SOCKETS_MAX);
-}
-
-static void packet_after(struct soft *s)
-{
-	(void)s; /* nothing was changed */
+	soft_sockets_before(s, AF_PACKET);
 }
 
 static void socket_tune(int fd)
@@ -101,27 +74,12 @@ static void socket_tune(int fd)
 	(void)setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on));
 }
 
-static bool was_there(const struct soft *s, int fd)
-{
-	for (unsigned i = 0; i < s->sockets_before; i++)
-		if (s->sockets[i] == fd)
-			return true;
-	return false;
-}
-
-/* The PMD opened its sockets one after another, so the n-th new one is queue n's. */
 static void packet_attach(struct soft *s)
 {
-	int now[SOFT_SOCKETS_MAX];
-	const unsigned n = packet_sockets(s->interface, now, SOFT_SOCKETS_MAX);
-	uint16_t q = 0;
-
-	for (unsigned i = 0; i < n && q < s->queues; i++) {
-		if (was_there(s, now[i]))
-			continue;
-		s->queue[q++].wake_fd = now[i];
-		socket_tune(now[i]);
-	}
+	soft_sockets_attach(s, AF_PACKET);
+	for (uint16_t q = 0; q < s->queues; q++)
+		if (s->queue[q].wake_fd >= 0)
+			socket_tune(s->queue[q].wake_fd);
 }
 
 static uint64_t packet_dropped(struct soft *s, uint16_t queue)
@@ -137,12 +95,13 @@ static uint64_t packet_dropped(struct soft *s, uint16_t queue)
 const struct soft_kind soft_af_packet = {
 	.name = "af_packet",
 	.vdev = "net_af_packet",
+	.name_good = soft_name_good,
+	.name_rule = SOFT_NAME_RULE,
 	.queues_max = SOFT_QUEUES_MAX,
 	.rx_bytes_max = RX_CUT_BYTES - 1,
 	.rx_descriptors = 1, /* its rings are sized by its arguments */
 	.prepare = packet_prepare,
 	.before = packet_before,
-	.after = packet_after,
 	.attach = packet_attach,
 	.dropped = packet_dropped,
 };

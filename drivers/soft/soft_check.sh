@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # soft_check.sh - runs soft_check against a kind of software NIC, in a namespace of its own.
 #
-#	soft_check.sh PROGRAM tap|af_packet
+#	soft_check.sh PROGRAM tap|af_packet|af_xdp
 #
 # Needs root; without it the test is skipped (exit code 77). The namespace dies with this script,
 # and the links with the namespace.
@@ -29,16 +29,16 @@ tap)
 	ip link set check0 up
 	exec "$program" tap check0 check0 "${@:3}"
 	;;
-af_packet)
+af_packet | af_xdp)
 	ip link add check0 type veth peer name check1
 	quiet check0
 	quiet check1
 	ip link set check0 up
 	ip link set check1 up
-	exec "$program" af_packet check1 check0 "${@:3}"
+	exec "$program" "$kind" check1 check0 "${@:3}"
 	;;
 *)
-	echo "usage: $0 PROGRAM tap|af_packet [WAKES [IDLE_MS]]" >&2
+	echo "usage: $0 PROGRAM tap|af_packet|af_xdp [WAKES [IDLE_MS]]" >&2
 	exit 2
 	;;
 esac

@@ -5,7 +5,7 @@
  * one that they will not send; so what they would stumble over is taken out
  * here and counted. */
 #include "dataplane/base/assert.h"
-#include "drivers/soft/soft_port.h"
+#include "drivers/soft/soft_internal.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -32,6 +32,9 @@ struct rte_mbuf *soft_linearise(struct rte_mempool *pool, const struct rte_mbuf 
 		rte_pktmbuf_free(copy);
 		return NULL;
 	}
+	/* What the NIC shall still do to it. */
+	copy->ol_flags = frame->ol_flags & (RTE_MBUF_F_TX_TCP_CKSUM | RTE_MBUF_F_TX_IPV4);
+	copy->tx_offload = frame->tx_offload;
 	for (const struct rte_mbuf *m = frame; m != NULL; m = m->next) {
 		memcpy(at, rte_pktmbuf_mtod(m, const char *), m->data_len);
 		at += m->data_len;
@@ -50,6 +53,14 @@ static void kernel_drops(struct soft *s, uint16_t queue)
 		s->kind->dropped(s, queue));
 }
 
+static void readdress(const struct soft *s, struct rte_mbuf *frame)
+{
+	uint8_t *to = rte_pktmbuf_mtod(frame, uint8_t *);
+
+	if (memcmp(to, soft_mac_prefix, SOFT_MAC_PREFIX) == 0)
+		memcpy(to, s->driver.facts.mac, sizeof(s->driver.facts.mac));
+}
+
 /* Keeps the frames that are whole; returns how many. */
 static uint16_t sift(struct soft *s, struct soft_queue *q, struct rte_mbuf **frames, uint16_t n)
 {
@@ -61,6 +72,8 @@ static uint16_t sift(struct soft *s, struct soft_queue *q, struct rte_mbuf **fra
 		if (m->pkt_len >= SOFT_ETHER_BYTES && m->pkt_len <= s->kind->rx_bytes_max) {
 			bytes += m->pkt_len;
 			frames[kept++] = m;
+			if (s->kind->readdress)
+				readdress(s, m);
 			continue;
 		}
 		counter_err(q->counters,
@@ -78,6 +91,8 @@ static uint16_t soft_rx(struct driver *d, uint16_t queue, struct rte_mbuf **fram
 	struct soft_queue *q = &s->queue[queue];
 	const unsigned buffers = rte_mempool_avail_count(q->pool);
 
+	if (s->ports == 0)
+		return 0;
 	/* A frame without a buffer would be lost; left alone it waits in the kernel's queue. */
 	if (buffers < n) {
 		n = (uint16_t)buffers;
@@ -86,7 +101,7 @@ static uint16_t soft_rx(struct driver *d, uint16_t queue, struct rte_mbuf **fram
 			return 0;
 		}
 	}
-	const uint16_t got = rte_eth_rx_burst(s->port, queue, frames, n);
+	const uint16_t got = rte_eth_rx_burst(q->port, q->number, frames, n);
 	if (got == 0)
 		return 0;
 	if (got == n && ++q->full_bursts >= FULL_BURSTS_LOOK)
@@ -102,19 +117,28 @@ static bool frame_sendable(const struct soft *s, const struct rte_mbuf *m)
 /* Hands a run of frames to the PMD; returns how many it took. */
 static uint16_t send_run(struct soft *s, uint16_t queue, struct rte_mbuf **frames, uint16_t n)
 {
-	struct counters *c = s->queue[queue].counters;
+	const struct soft_queue *q = &s->queue[queue];
 	uint32_t size[SOFT_BURST];
 	uint64_t bytes = 0;
 
 	ASSERT(n <= SOFT_BURST);
-	for (uint16_t i = 0; i < n; i++)
+	for (uint16_t i = 0; i < n; i++) {
 		size[i] = frames[i]->pkt_len; /* gone when sent */
-	const uint16_t sent = rte_eth_tx_burst(s->port, queue, frames, n);
+		if (frames[i]->pool == q->pool)
+			frames[i]->port = RTE_MBUF_PORT_INVALID; /* the PMD's: soft_reclaim.c */
+	}
+	const uint16_t sent = rte_eth_tx_burst(q->port, q->number, frames, n);
 	for (uint16_t i = 0; i < sent; i++)
 		bytes += size[i];
-	counter_add(c, COUNTER_NIC_TX_PACKETS, sent);
-	counter_add(c, COUNTER_NIC_TX_BYTES, bytes);
+	counter_add(q->counters, COUNTER_NIC_TX_PACKETS, sent);
+	counter_add(q->counters, COUNTER_NIC_TX_BYTES, bytes);
 	return sent;
+}
+
+/* How many frames of a run the NIC can take: one that fills in checksums looks at each first. */
+static uint16_t prepare_run(const struct soft_queue *q, struct rte_mbuf **frames, uint16_t n)
+{
+	return q->tx_checksum ? rte_eth_tx_prepare(q->port, q->number, frames, n) : n;
 }
 
 /* One frame with more segments than the PMD takes. False: it stays with the caller. */
@@ -125,7 +149,7 @@ static bool send_copy(struct soft *s, uint16_t queue, struct rte_mbuf *frame)
 
 	if (copy == NULL)
 		return false;
-	if (send_run(s, queue, &copy, 1) == 0) {
+	if (prepare_run(q, &copy, 1) == 0 || send_run(s, queue, &copy, 1) == 0) {
 		rte_pktmbuf_free(copy);
 		return false;
 	}
@@ -134,12 +158,13 @@ static bool send_copy(struct soft *s, uint16_t queue, struct rte_mbuf *frame)
 }
 
 /* As many frames from the start as can go to the PMD as they are, at most a burst. */
-static uint16_t plain_run(const struct soft *s, struct rte_mbuf *const *frames, uint16_t n)
+static uint16_t plain_run(
+	const struct soft *s, uint16_t segs_max, struct rte_mbuf *const *frames, uint16_t n)
 {
 	uint16_t run = 0;
 
 	while (run < n && run < SOFT_BURST && frame_sendable(s, frames[run]) &&
-		frames[run]->nb_segs <= s->pmd_segs_max)
+		frames[run]->nb_segs <= segs_max)
 		run++;
 	return run;
 }
@@ -155,13 +180,17 @@ static uint16_t soft_tx(struct driver *d, uint16_t queue, struct rte_mbuf **fram
 	struct soft *s = (struct soft *)d;
 	uint16_t done = 0;
 
-	while (done < n) {
-		const uint16_t run = plain_run(s, frames + done, n - done);
+	while (done < n && s->ports > 0) {
+		const uint16_t run =
+			plain_run(s, s->queue[queue].segs_max, frames + done, n - done);
 		if (run > 0) {
-			const uint16_t sent = send_run(s, queue, frames + done, run);
+			const uint16_t good = prepare_run(&s->queue[queue], frames + done, run);
+			const uint16_t sent = send_run(s, queue, frames + done, good);
 			done += sent;
-			if (sent < run)
+			if (sent < good)
 				break;
+			if (good < run)
+				drop_tx(s, queue, frames[done++]);
 		} else if (!frame_sendable(s, frames[done])) {
 			drop_tx(s, queue, frames[done++]);
 		} else if (send_copy(s, queue, frames[done])) {
@@ -232,5 +261,7 @@ const struct driver_ops soft_ops = {
 	.tx = soft_tx,
 	.wait = soft_wait,
 	.link_up = soft_link_up,
+	.sound = soft_sound,
+	.renew = soft_renew,
 	.close = soft_close,
 };

@@ -12,7 +12,7 @@
  * would interrupt it, cost more than they save, and end the process when the
  * signal queue overflows (the kernel then sends a plain SIGIO). The PMD goes
  * without them when no real-time signal is free, so none is while it opens. */
-#include "drivers/soft/soft_port.h"
+#include "drivers/soft/soft_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +20,6 @@
 #include <net/if.h>
 #include <rte_eal.h>
 #include <rte_ethdev.h>
-#include <rte_log.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,14 +27,13 @@
 #include <unistd.h>
 
 static const char tun_path[] = "/dev/net/tun";
-static const char log_name[] = "pmd.net.tap";
 
 /* Attaches as the PMD will; a device made by this goes when the descriptor is closed. */
 static enum err try_attach(const struct soft *s, int fd, char *why, size_t why_size)
 {
 	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_MULTI_QUEUE};
 
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", s->interface);
+	soft_request_name(s, &request);
 	if (ioctl(fd, TUNSETIFF, &request) == 0)
 		return ERR_NONE;
 	if (errno == EINVAL)
@@ -63,8 +61,15 @@ static enum err tap_prepare(struct soft *s, char *args, size_t size, char *why, 
 			strerror(errno));
 		return ERR_NIC_CONFIG;
 	}
-	s->existed = soft_interface(s, mac);
-	if (!s->existed) {
+	const bool exists = soft_interface(s, mac);
+	if (s->existed && !exists) {
+		/* Somebody gave it addresses, and shall do so again. */
+		snprintf(why, why_size, "tap %s is gone", s->interface);
+		close(fd);
+		return ERR_NIC_CONFIG;
+	}
+	s->existed = exists;
+	if (!exists) {
 		/* The kernel end of a new device: not the box's own MAC, and always the same. */
 		soft_mac(s->box, s->interface, mac);
 		mac[2] = 'K';
@@ -89,10 +94,6 @@ static void tap_before(struct soft *s)
 		sigaction(n, &ignore, NULL);
 		s->signals_quiet |= UINT64_C(1) << (n - 1);
 	}
-	/* It complains of a missing multiq qdisc and of the signals: both without effect on us. */
-	const int type = rte_log_register(log_name);
-	s->log_level = (uint32_t)rte_log_get_level(type);
-	rte_log_set_level(type, RTE_LOG_CRIT);
 }
 
 static void tap_after(struct soft *s)
@@ -103,16 +104,15 @@ static void tap_after(struct soft *s)
 		if ((s->signals_quiet & UINT64_C(1) << (n - 1)) != 0)
 			sigaction(n, &standard, NULL);
 	s->signals_quiet = 0;
-	rte_log_set_level(rte_log_register(log_name), s->log_level);
 }
 
 static void tap_attach(struct soft *s)
 {
 	for (uint16_t q = 0; q < s->queues; q++)
-		s->queue[q].wake_fd = rte_eth_dev_rx_intr_ctl_q_get_fd(s->port, q);
+		s->queue[q].wake_fd = rte_eth_dev_rx_intr_ctl_q_get_fd(s->queue[q].port, q);
 	/* The PMD set the MTU of its port on the device; put back what a user had chosen. */
 	if (s->existed && s->mtu < SOFT_MTU_MAX)
-		rte_eth_dev_set_mtu(s->port, s->mtu);
+		rte_eth_dev_set_mtu(s->queue[0].port, s->mtu);
 }
 
 /* The PMD took the interface down; a device that was there before us stays as it was. */
@@ -122,7 +122,7 @@ static void tap_detach(struct soft *s)
 
 	if (!s->existed)
 		return;
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", s->interface);
+	soft_request_name(s, &request);
 	if (ioctl(s->control_fd, SIOCGIFFLAGS, &request) == 0) {
 		request.ifr_flags |= IFF_UP;
 		ioctl(s->control_fd, SIOCSIFFLAGS, &request);
@@ -132,6 +132,10 @@ static void tap_detach(struct soft *s)
 const struct soft_kind soft_tap = {
 	.name = "tap",
 	.vdev = "net_tap",
+	/* It complains of a missing multiq qdisc and of the signals: both without effect on us. */
+	.log_name = "pmd.net.tap",
+	.name_good = soft_name_good,
+	.name_rule = SOFT_NAME_RULE,
 	.queues_max = RTE_MP_MAX_FD_NUM / 2,
 	.rx_bytes_max = SOFT_ROOM_BYTES,
 	.rx_descriptors = 1, /* segments of one frame, which fits one buffer */

@@ -1,5 +1,5 @@
 /* soft_test.c - what of a software NIC can be tried without root: limits, names, MACs, copies. */
-#include "drivers/soft/soft_port.h"
+#include "drivers/soft/soft_internal.h"
 #include "tests/unit/eal.h"
 #include "tests/unit/unit.h"
 
@@ -40,8 +40,8 @@ static void refuses_with_a_reason(void)
 		uint16_t queues;
 		const char *word; /* that the reason must hold */
 	} rows[] = {
-		{"memif", "sbx0", 1, "\"memif\""},
-		{"", "sbx0", 1, "tap or af_packet"},
+		{"veth", "sbx0", 1, "\"veth\""},
+		{"", "sbx0", 1, "tap, af_packet"},
 		{"tap", "", 1, "\"\""},
 		{"tap", "a_name_that_is_16", 1, "a_name_that_is_16"},
 		{"tap", "sbx0,mac=fixed", 1, "sbx0,mac=fixed"},
@@ -50,6 +50,11 @@ static void refuses_with_a_reason(void)
 		{"af_packet", "sbx0", 17, "17 workers"},
 		{"tap", "sbx0", 5, "use 1 to 4"},
 		{"af_packet", "sb-missing", 1, "sb-missing cannot be used"},
+		{"memif", "sbx0", 1, "path of its socket"},
+		{"memif", "/tmp/", 1, "path of its socket"},
+		{"memif", "/tmp/a,role=client", 1, "path of its socket"},
+		{"memif", "/proc/version", 1, "/proc/version is there"},
+		{"memif_peer", "/tmp/sb-missing", 1, "nobody listens"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -177,6 +182,32 @@ static void no_buffer_no_copy(void)
 	CU_ASSERT_EQUAL(rte_mempool_avail_count(pool), 2);
 }
 
+/* Four ways to be outside of the pool: only what the PMD holds comes back. */
+static void reclaims_what_the_pmd_kept(void)
+{
+	struct rte_mempool *pool = unit_pool(64);
+	struct rte_mbuf *m[40];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(m); i++)
+		m[i] = rte_pktmbuf_alloc(pool); /* as for the kernel: no port */
+	for (unsigned i = 0; i < 10; i++)
+		m[i]->port = 3; /* delivered, and ours */
+	for (unsigned i = 10; i < 15; i++)
+		rte_pktmbuf_free(m[i]); /* free, without a port */
+	for (unsigned i = 15; i < 20; i++) {
+		m[i]->port = 3;
+		rte_pktmbuf_free(m[i]); /* free, with one */
+	}
+	CU_ASSERT_EQUAL(soft_reclaim(pool), 20);
+	CU_ASSERT_EQUAL(rte_mempool_in_use_count(pool), 10);
+	CU_ASSERT_EQUAL(soft_reclaim(pool), 0);
+	for (unsigned i = 0; i < 10; i++)
+		rte_pktmbuf_free(m[i]);
+	for (unsigned i = 0; i < 64; i++)
+		CU_ASSERT_PTR_NOT_NULL(rte_pktmbuf_alloc(pool)); /* each once */
+	CU_ASSERT_EQUAL(rte_mempool_avail_count(pool), 0);
+}
+
 static const struct unit_test tests[] = {
 	{"refuses_with_a_reason", refuses_with_a_reason},
 	{"names", names},
@@ -185,6 +216,7 @@ static const struct unit_test tests[] = {
 	{"copy_leaves_shared_segments_alone", copy_leaves_shared_segments_alone},
 	{"copy_that_does_not_fit_is_none", copy_that_does_not_fit_is_none},
 	{"no_buffer_no_copy", no_buffer_no_copy},
+	{"reclaims_what_the_pmd_kept", reclaims_what_the_pmd_kept},
 };
 
 int main(int argc, char **argv)

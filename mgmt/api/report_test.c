@@ -144,8 +144,8 @@ static void facts_of_the_controlplane(void)
 	facts.config.mtu = 1500;
 	facts.config.mqtt_port = 1883;
 	facts.config.connections_max = 500;
-	memcpy(facts.config.nic, "tap", 4);
-	memset(facts.config.interface, 'i', sizeof(facts.config.interface)); /* no NUL */
+	memset(facts.config.nic, 'i', sizeof(facts.config.nic)); /* no NUL */
+	memcpy(facts.config.interface, "/run/sb/memif", 14);
 	memcpy(facts.impair, "loss=1%", 8);
 	memcpy(facts.config.durability, "journal!", 8); /* no NUL */
 	facts.store = (struct ipc_store){.batches = 7,
@@ -158,7 +158,8 @@ static void facts_of_the_controlplane(void)
 	json_t *got = report_overview(&with_facts);
 	expect_whole(json_deep_copy(json_object_get(got, "facts")),
 		"{\"sessions\": 3, \"sessions_max\": 1000, \"connections_max\": 500,"
-		"\"nic\": \"tap\", \"interface\": \"iiiiiiiiiiiiiiii\", \"address\": \"10.9.0.2\","
+		"\"nic\": \"iiiiiiiiiiiiiiii\", \"interface\": \"/run/sb/memif\", \"address\": "
+		"\"10.9.0.2\","
 		"\"mtu\": 1500, \"mqtt_port\": 1883, \"impair\": \"loss=1%\","
 		"\"store\": {\"durability\": \"journal!\", \"sessions\": 2, \"batches\": 7,"
 		"\"syncs\": 6, \"unsynced\": 5, \"sync_us_last\": 400,"

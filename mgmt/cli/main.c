@@ -20,6 +20,7 @@ static const char usage[] =
 	"  impair SPEC    "
 	"loss=5%,delay=20ms,jitter=1ms,reorder=1%,duplicate=1%,corrupt=0.1%,seed=7\n"
 	"                 in any choice, or off\n"
+	"  reset-nic      opens the NIC again, under the connections\n"
 	"\n"
 	"Exit code: 0 done, 1 the control plane refused or does not answer, 2 usage.\n";
 
@@ -120,6 +121,13 @@ static int impair(int fd, const char *spec)
 	return ask(fd, &request) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static int reset_nic(int fd)
+{
+	const struct ipc_request request = {.type = IPC_RESET_NIC};
+
+	return ask(fd, &request) ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 static int run(const char *path, int argc, char **argv)
 {
 	const bool one = argc == 1;
@@ -136,6 +144,8 @@ static int run(const char *path, int argc, char **argv)
 		code = print_sessions(fd);
 	else if (argc == 2 && strcmp(argv[0], "impair") == 0)
 		code = impair(fd, argv[1]);
+	else if (one && strcmp(argv[0], "reset-nic") == 0)
+		code = reset_nic(fd);
 	else
 		fputs(usage, stderr);
 	close(fd);

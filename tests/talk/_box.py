@@ -19,6 +19,10 @@ import urllib.request
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 RUN = os.path.join(ROOT, "run")
 PATIENCE_S = 60
+LONG = os.environ.get("SIGNALBOX_LONG") == "1"
+# Every NIC with one worker and with two.
+EVERYWHERE = [(nic, workers) for nic in ("tap", "af_packet", "af_xdp", "memif")
+              for workers in (1, 2)]
 
 
 class Failed(Exception):
@@ -194,11 +198,12 @@ def main(cases, variants=(("tap", 1), ("af_packet", 1)), options=()):
 
     A case takes a Box; its name gets the NIC's appended, and the workers' if there are several.
     Cases that start their own box are marked by an attribute `alone`, and take a NIC and how many
-    workers.
+    workers. An attribute `nics` names those that a case is for, where it is not all.
     """
-    names = [f"{name}_{variant(*v)}" for v in variants for name in cases]
+    names = [f"{name}_{variant(*v)}" for v in variants for name, case in cases.items()
+             if v[0] in getattr(case, "nics", (v[0],))]
     if sys.argv[1:] == ["--list"]:
-        print("\n".join(names))
+        print("\n".join(names), end="\n" if names else "")
         return 0
     chosen = sys.argv[1:] or names
     failed = 0
@@ -207,7 +212,7 @@ def main(cases, variants=(("tap", 1), ("af_packet", 1)), options=()):
         box = None
         for name, case in cases.items():
             full = f"{name}_{variant(nic, workers)}"
-            if full not in chosen:
+            if full not in chosen or full not in names:
                 continue
             try:
                 if getattr(case, "alone", False):

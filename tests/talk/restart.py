@@ -13,11 +13,10 @@ import sys
 import tempfile
 import time
 
-from _box import ROOT, Box, beside, check, main, wait_until
+from _box import LONG, ROOT, Box, beside, check, main, wait_until
 
 PYTHON = "/usr/bin/python3"
 CLIENTS = os.path.join(ROOT, "tests", "talk", "clients")
-LONG = os.environ.get("SIGNALBOX_LONG") == "1"
 SESSIONS = 1_000_000 if LONG else 20_000
 JOURNAL_MIB = 64 if LONG else 4
 BODY_BYTES = 60_000

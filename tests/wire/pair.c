@@ -4,6 +4,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/base/rng.h"
 #include "dataplane/net/buffers.h"
+#include "dataplane/net/headers.h"
 #include "tests/unit/eal.h"
 
 #include <rte_mempool.h>
@@ -71,10 +72,28 @@ static void on_put(struct tcp_lent *l)
 	side_of(l)->refs--;
 }
 
+/* What a NIC with checksum offload does: adds up the segment, and what it finds in the field. */
+static void fill_checksum(struct rte_mbuf *m)
+{
+	const uint32_t at = m->l2_len + m->l3_len;
+
+	ASSERT(at == sizeof(struct eth_header) + sizeof(struct ipv4_header));
+	const uint32_t sum = net_checksum_mbuf(0, m, at, m->pkt_len - at);
+	const uint16_t checksum = net_checksum_finish(sum);
+	memcpy(rte_pktmbuf_mtod_offset(m, uint8_t *, at + 16), &checksum, sizeof(checksum));
+	m->ol_flags &= ~RTE_MBUF_F_TX_TCP_CKSUM; /* it may be kept, and come again */
+}
+
 static uint16_t on_transmit(void *owner, struct rte_mbuf **frames, uint16_t n)
 {
 	struct side *s = owner;
 
+	for (uint16_t i = 0; i < n; i++) {
+		ASSERT(p.conf.checksum_by_nic ||
+			(frames[i]->ol_flags & RTE_MBUF_F_TX_L4_MASK) == 0);
+		if ((frames[i]->ol_flags & RTE_MBUF_F_TX_TCP_CKSUM) != 0)
+			fill_checksum(frames[i]);
+	}
 	return driver_tx(s->driver, 0, frames, n);
 }
 
@@ -155,6 +174,7 @@ static void open_side(unsigned index)
 		.copies = s->pools[POOL_COPIES],
 		.held = s->pools[POOL_HELD],
 		.segs_max = c->segs_max,
+		.checksum_by_nic = c->checksum_by_nic,
 		.key = {c->seed, index},
 		.seed = c->seed + index,
 		.counters = &s->counters};

@@ -14,6 +14,7 @@ struct pair_conf {
 	uint32_t window, send_queue;
 	uint32_t headers, copies, held, nodes, frames; /* sizes of the pools */
 	uint16_t mtu, segs_max;
+	bool checksum_by_nic; /* the wire fills in what both sides leave to it */
 	uint32_t connections; /* at once */
 	uint32_t pause_us;    /* the readers' longest pause; 0: they read at once */
 	uint64_t user_timeout_us;

@@ -61,6 +61,20 @@ static void lossless(void)
 	CU_ASSERT(r.now_us < 3ull * S); /* 256 KB a round trip of 10 ms, slow start apart */
 }
 
+/* What the NIC is to fill in is right when it has, of every kind of segment. */
+static void checksums_by_the_nic(void)
+{
+	struct pair_conf c = plain();
+	struct pair_result r;
+
+	c.checksum_by_nic = true;
+	c.impair.loss_ppm = 10000;
+	run(&c, 60ull * S, &r);
+	CU_ASSERT(counter_get(&r.counters[0], COUNTER_TCP_RETRANSMITS) > 0);
+	for (unsigned side = 0; side < 2; side++)
+		CU_ASSERT_EQUAL(pair_err(&r, side, ERR_TCP_CHECKSUM), 0);
+}
+
 /* 5 % lost, reordered, duplicated, a bit flipped here and there: several seeds. */
 static void impaired(void)
 {
@@ -169,7 +183,8 @@ static void bottleneck(void)
 	CU_ASSERT(r.now_us < 4ull * S);
 }
 
-static const struct unit_test tests[] = {{"lossless", lossless}, {"impaired", impaired},
+static const struct unit_test tests[] = {{"lossless", lossless},
+	{"checksums_by_the_nic", checksums_by_the_nic}, {"impaired", impaired},
 	{"tiny_windows", tiny_windows}, {"tiny_pools", tiny_pools}, {"short_chains", short_chains},
 	{"many_connections", many_connections}, {"bottleneck", bottleneck}};
 
