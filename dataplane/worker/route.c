@@ -93,13 +93,28 @@ void route_fini(struct worker *w)
 	w->route = NULL;
 }
 
-size_t route_bytes(const struct shm_config *c)
+size_t route_retained_bytes(const struct shm_config *c)
 {
 	const struct retained_conf retained = {
 		.topics_max = c->retained_max, .bytes_max = c->retained_bytes_max};
 
-	return sizeof(struct route) + retained_bytes(&retained) +
-	       c->connections_max * (sizeof(struct way) + sizeof(uint32_t)) +
+	return retained_bytes(&retained);
+}
+
+size_t route_retained_used(const struct worker *w)
+{
+	return retained_used(w->route->retained);
+}
+
+size_t route_place_bytes(void)
+{
+	return sizeof(struct way) + sizeof(uint32_t);
+}
+
+size_t route_bytes(const struct shm_config *c)
+{
+	return sizeof(struct route) + route_retained_bytes(c) +
+	       c->connections_max * route_place_bytes() +
 	       c->filters_max * (sizeof(bool) + sizeof(uint32_t)) +
 	       c->messages_max * sizeof(struct ready) + route_peers_bytes(c) +
 	       route_snapshots_bytes();

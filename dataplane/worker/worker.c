@@ -5,7 +5,6 @@
 #include "dataplane/base/effect.h"
 #include "dataplane/worker/route.h"
 
-#include <rte_mempool.h>
 #include <rte_prefetch.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 enum {
 	ALIASES_MEAN = 2,   /* topic aliases that all clients may use together, each */
 	FILTER_BLOCKS = 64, /* SUBSCRIBEs of many filters under way at once */
+	GAUGES_US = 10000,  /* between two looks at pools: each costs a walk over their caches */
 };
 
 uint32_t worker_messages_max(const struct shm_config *c)
@@ -183,6 +183,12 @@ static bool create_layers(struct worker *w, uint64_t now_us)
 	w->tcp = tcp_create(&tcp, now_us);
 	w->messages = messages_create(&messages);
 	w->fabric = fabric_create(&fabric);
+	const struct mqtt_memory_conf sessions = session_memory_of(&w->conf.config, w->counters);
+	const struct worker_taken taken = {.tcp = tcp_bytes(&tcp),
+		.sessions = mqtt_memory_bytes(&sessions),
+		.subscriptions = fabric_bytes(&fabric),
+		.messages = messages_bytes(&messages)};
+	worker_memory_taken(w, &taken);
 	return w->tcp != NULL && w->messages != NULL && w->fabric != NULL && link_create(w) &&
 	       create_sessions(w) && works_create(w) && route_create(w);
 }
@@ -306,14 +312,12 @@ static void run_events(struct worker *w)
 
 static void publish_gauges(struct worker *w)
 {
-	const struct box_pools *p = &w->conf.pools;
-	struct counters *c = w->counters;
-
-	counter_set(c, COUNTER_RX_BUFFERS_FREE, rte_mempool_avail_count(p->rx));
-	counter_set(c, COUNTER_TX_BUFFERS_FREE, rte_mempool_avail_count(p->headers));
-	counter_set(c, COUNTER_MESSAGE_BUFFERS_FREE, rte_mempool_avail_count(p->segments));
-	counter_set(c, COUNTER_RING_PENDING, w->link.pending);
-	__atomic_store_n(&c->heartbeat_us, w->now_us, __ATOMIC_RELAXED);
+	counter_set(w->counters, COUNTER_RING_PENDING, w->link.pending);
+	__atomic_store_n(&w->counters->heartbeat_us, w->now_us, __ATOMIC_RELAXED);
+	if (w->now_us < w->gauges_us)
+		return;
+	w->gauges_us = w->now_us + GAUGES_US;
+	worker_memory_publish(w);
 }
 
 bool worker_turn(struct worker *w, uint64_t now_us)

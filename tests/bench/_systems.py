@@ -161,6 +161,13 @@ class Signalbox:
         rows = self.get("/api/v1/monitor/counters")["counters"]
         return {row["name"]: row["value"] for row in rows}
 
+    def memory(self):
+        """Bytes in use by part, of what grows with connections."""
+        rows = self.counters()
+        return {part: rows[f"MEMORY_{name}_USED"] for part, name in (
+            ("tcp", "TCP"), ("session", "SESSIONS"), ("subscription", "SUBSCRIPTIONS"),
+            ("controlplane_registry", "REGISTRY"), ("controlplane_heap", "HEAP"))}
+
     def stop(self):
         self.box.stop()
 
