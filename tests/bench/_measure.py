@@ -24,7 +24,7 @@ def generator_command(path, system, shape, seconds, warm_up, more):
             f"--to={system.address}:{system.port}", f"--protocol={system.protocol}",
             f"--shape={'pipelined' if shape == 'paced' else shape}",
             f"--seconds={seconds}", f"--warm-up={warm_up}", f"--core={own}",
-            f"--broker-core={broker}", *watched, *more]
+            f"--broker-core={broker}", *watched, *system.generator_options(), *more]
 
 
 class Generator:

@@ -85,6 +85,10 @@ class Rival:
     def pids(self):
         return {self.name: self.process.pid}  # nsenter has become it
 
+    @staticmethod
+    def generator_options():
+        return []
+
     def stop(self):
         if self.process is not None:
             machine.end(self.process)
@@ -131,14 +135,15 @@ class Signalbox:
         mine = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {machine.cores()[0]})
         try:
-            self.box = Box(transport, "--data", data)
+            self.socket = os.path.join(data, "memif") if transport == "memif" else None
+            self.box = Box(f"memif:{self.socket}" if self.socket else transport, "--data", data)
         except Failed as failure:
             raise Unfit(str(failure)) from None
         finally:
             os.sched_setaffinity(0, mine)
         self.address = self.box.address
         self._pids = self._find_pids()
-        if transport != "memif":
+        if self.socket is None:
             machine.widen_ports(self.clients)
 
     def _find_pids(self):
@@ -155,6 +160,13 @@ class Signalbox:
     def get(self, path):
         with urllib.request.urlopen(f"http://{self.box.facts['rest']}{path}", timeout=20) as f:
             return json.load(f)
+
+    def generator_options(self):
+        """Our own TCP takes the place of the kernel's, and its address."""
+        if self.socket is None:
+            return []
+        return [f"--memif={self.socket}",
+                f"--own-address={self.box.facts['rest'].rsplit(':', 1)[0]}"]
 
     def counters(self):
         """One sample of all counters: what was done, and what it took."""

@@ -43,3 +43,5 @@ struct end {
 };
 
 MUST_USE struct end *end_kernel_create(const struct end_conf *conf);
+/* Starts DPDK, on that core (-1: any); ends the process with a message if the box is not there. */
+MUST_USE struct end *end_stack_create(const struct end_conf *conf, int core);

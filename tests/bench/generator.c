@@ -32,6 +32,8 @@ static const char usage[] =
 	"  --warm-up SECONDS     before measuring (1)\n"
 	"  --seconds SECONDS     measured (5); idle: until the input ends\n"
 	"  --opening N           connections that are being made at once (64)\n"
+	"  --memif SOCKET        by our own TCP over the box's memif, not by the kernel's\n"
+	"  --own-address A.B.C.D with --memif: ours on that link (198.18.0.1)\n"
 	"  --core N              where to run\n"
 	"  --broker-core N       whose softirqs and busy time to report\n"
 	"  --watch NAME=PID      a process whose CPU time to report; several\n"
@@ -73,6 +75,13 @@ static void read_address(struct run_conf *c, const char *text)
 		refuse("--to wants ADDRESS:PORT, not", text);
 	memcpy(c->end.address, text, (size_t)(colon - text));
 	c->end.port = (uint16_t)number(colon + 1, UINT16_MAX);
+}
+
+static void read_text(char *to, size_t size, const char *text)
+{
+	if (strlen(text) >= size)
+		refuse("too long:", text);
+	memcpy(to, text, strlen(text) + 1);
 }
 
 static void read_watched(struct run_conf *c, const char *text)
@@ -154,6 +163,13 @@ static void read_option(struct run_conf *c, int option, const char *value)
 	case 'W':
 		read_watched(c, value);
 		break;
+	case 'm':
+		read_text(c->end.memif, sizeof(c->end.memif), value);
+		c->memif = true;
+		break;
+	case 'a':
+		read_text(c->end.own_address, sizeof(c->end.own_address), value);
+		break;
 	case 'n':
 		c->noise_ns = seconds_ns(value);
 		break;
@@ -170,7 +186,8 @@ static void parse(struct run_conf *c, int argc, char **argv)
 		{"rate", 1, NULL, 'r'}, {"qos", 1, NULL, 'q'}, {"payload", 1, NULL, 'b'},
 		{"warm-up", 1, NULL, 'u'}, {"seconds", 1, NULL, 'd'}, {"opening", 1, NULL, 'o'},
 		{"core", 1, NULL, 'c'}, {"broker-core", 1, NULL, 'C'}, {"watch", 1, NULL, 'W'},
-		{"noise", 1, NULL, 'n'}, {NULL, 0, NULL, 0}};
+		{"memif", 1, NULL, 'm'}, {"own-address", 1, NULL, 'a'}, {"noise", 1, NULL, 'n'},
+		{NULL, 0, NULL, 0}};
 	int o;
 
 	/* The shape first: it is what the others change. */
@@ -208,7 +225,7 @@ static void allow_descriptors(const struct run_conf *c)
 	struct rlimit limit;
 
 	(void)getrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_cur >= wanted)
+	if (limit.rlim_cur >= wanted || c->memif)
 		return;
 	limit.rlim_cur = wanted;
 	if (limit.rlim_max < wanted)
@@ -220,6 +237,7 @@ static void allow_descriptors(const struct run_conf *c)
 int main(int argc, char **argv)
 {
 	struct run_conf c = {.shape = RUN_PIPELINED,
+		.end = {.own_address = "198.18.0.1"},
 		.load = {.wire = &wire_mqtt,
 			.name = "bench",
 			.payload_size = 64,

@@ -163,7 +163,7 @@ static void prepare(struct run *r)
 	end.connections = load_clients(&r->conf->load);
 	end.frame_max = r->conf->load.payload_size + WIRE_OVERHEAD_MAX + WIRE_TOPIC_MAX;
 	end.events = load_events(r->load);
-	r->end = end_kernel_create(&end);
+	r->end = r->conf->memif ? end_stack_create(&end, r->conf->core) : end_kernel_create(&end);
 	load_bind(r->load, r->end);
 }
 
