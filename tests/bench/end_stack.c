@@ -23,6 +23,9 @@ enum {
 	EVENTS = 4096,
 	TIMERS = 1024,
 	LINK_WAIT_US = 5 * 1000 * 1000,
+	GOODBYE_US = 2 * 1000 * 1000,
+	LINGER_US = 50 * 1000,
+	SCOUT = UINT32_MAX, /* no connection's number */
 	RX_BUFFERS = 8192,
 	TX_BUFFERS = 32768,
 	HELD_BUFFERS = 8192,
@@ -47,6 +50,7 @@ struct stack {
 	rte_be32_t to;
 	struct rte_mempool *rx, *headers, *copies, *held, *control;
 	struct line *lines;
+	bool found;       /* the box has answered */
 	uint8_t *scratch; /* where a frame that straddles buffers is put together */
 	size_t scratch_size;
 };
@@ -131,10 +135,11 @@ static void feed(struct stack *s, uint32_t connection)
 static void on_event(struct stack *s, const struct tcp_event *e)
 {
 	const uint32_t connection = (uint32_t)e->user;
-	struct line *l = &s->lines[connection];
-	const bool known =
-		l->open && l->id.index == e->id.index && l->id.generation == e->id.generation;
+	struct line *l = e->user == SCOUT ? NULL : &s->lines[connection];
+	const bool known = l != NULL && l->open && l->id.index == e->id.index &&
+			   l->id.generation == e->id.generation;
 
+	s->found |= l == NULL;
 	if (e->kind == TCP_EVENT_CLOSED) {
 		tcp_release(s->tcp, e->id);
 		if (!known)
@@ -181,16 +186,41 @@ static void stack_turn(struct end *e, uint64_t wait_us)
 	net_flush(s->net);
 }
 
-/* The box hears that its peers are gone. */
+/* The box's MAC, before there are more SYNs than may wait for it: a SYN that is lost costs a
+ * second. Any answer of its port will do. */
+static void find_neighbour(struct stack *s)
+{
+	const uint64_t patience = clock_us() + LINK_WAIT_US;
+	struct tcp_id id;
+
+	if (tcp_connect(s->tcp, s->to, s->conf.port, 0, SCOUT, &id, s->now_us) != ERR_NONE)
+		fail("no connection", s->conf.address);
+	while (!s->found) {
+		if (clock_us() > patience)
+			fail("no answer", s->conf.address);
+		stack_turn(&s->end, 0);
+	}
+	tcp_abort(s->tcp, id);
+}
+
+static void turn_for(struct stack *s, uint64_t us)
+{
+	const uint64_t until = clock_us() + us;
+
+	while (clock_us() < until)
+		stack_turn(&s->end, 0);
+}
+
+/* The box is to hear that its peers are gone, and to have read it before the ring is no more. */
 static void say_goodbye(struct stack *s)
 {
-	for (uint32_t i = 0; i < s->conf.connections; i++) {
+	const uint64_t patience = clock_us() + GOODBYE_US;
+
+	for (uint32_t i = 0; i < s->conf.connections; i++)
 		stack_close(&s->end, i);
-		if (i % EVENTS == 0)
-			stack_turn(&s->end, 0);
-	}
-	for (int i = 0; i < BURST; i++)
+	while (counter_get(&s->counters, COUNTER_TCP_CONNECTIONS) > 0 && clock_us() < patience)
 		stack_turn(&s->end, 0);
+	turn_for(s, LINGER_US);
 }
 
 static void stack_destroy(struct end **e)
@@ -302,10 +332,13 @@ static void create_tcp(struct stack *s)
 		.copies = s->copies,
 		.held = s->held,
 		.segs_max = s->nic->facts.segs_max,
+		/* No secret: with the same key, sequence numbers and timestamps of an address and
+		 * port go on where an earlier generator stopped, and the box's TIME-WAITs take a
+		 * SYN for a new one (RFC 6191). */
+		.key = {1, 2},
 		.counters = &s->counters};
 
-	if (getrandom(&tcp.key, sizeof(tcp.key), 0) != (ssize_t)sizeof(tcp.key) ||
-		getrandom(&tcp.seed, sizeof(tcp.seed), 0) != (ssize_t)sizeof(tcp.seed))
+	if (getrandom(&tcp.seed, sizeof(tcp.seed), 0) != (ssize_t)sizeof(tcp.seed))
 		fail("no random numbers", strerror(errno));
 	s->tcp = tcp_create(&tcp, s->now_us);
 	if (s->tcp == NULL)
@@ -340,5 +373,6 @@ struct end *end_stack_create(const struct end_conf *conf, int core)
 	open_nic(s);
 	create_net(s);
 	create_tcp(s);
+	find_neighbour(s);
 	return &s->end;
 }
