@@ -24,7 +24,9 @@ static uint16_t transmit(void *owner, struct rte_mbuf **frames, uint16_t n)
 {
 	struct worker *w = (struct worker *)owner;
 
+	const enum stage before = stages_enter(&w->stages, STAGE_SEND);
 	const uint16_t sent = driver_tx(w->conf.driver, w->conf.worker, frames, n);
+	(void)stages_enter(&w->stages, before);
 	effect_point(EFFECT_FRAMES, 0);
 	return sent;
 }
@@ -203,6 +205,7 @@ struct worker *worker_create(
 	w->conf = *conf;
 	w->counters = conf->counters;
 	w->now_us = now_us;
+	w->stages.cycles = conf->cycles;
 	steer_init(w);
 	if (!create_tables(w, now_us) || !create_layers(w, now_us)) {
 		snprintf(why, why_size,
@@ -276,7 +279,9 @@ static void receive(struct worker *w)
 	struct rte_mbuf *frames[WORKER_BURST];
 
 	for (int burst = 0; burst < WORKER_BURSTS; burst++) {
+		(void)stages_enter(&w->stages, STAGE_RECEIVE);
 		const uint16_t n = driver_rx(w->conf.driver, w->conf.worker, frames, WORKER_BURST);
+		(void)stages_enter(&w->stages, STAGE_TCP_IN);
 		for (uint16_t i = 0; i < n; i++)
 			rte_prefetch0(rte_pktmbuf_mtod(frames[i], const void *));
 		const uint16_t mine = steer_in(w, frames, n);
@@ -325,18 +330,25 @@ bool worker_turn(struct worker *w, uint64_t now_us)
 	ASSERT(now_us >= w->now_us);
 	w->now_us = now_us;
 	w->busy = false;
+	stages_begin(&w->stages);
 	w->busy |= link_poll(w); /* before the NIC: two full queues cannot wait for each other */
 	w->busy |= peers_poll(w);
 	w->busy |= route_poll(w);
+	(void)stages_enter(&w->stages, STAGE_SESSION);
 	worker_run_again(w);
 	receive(w);
+	(void)stages_enter(&w->stages, STAGE_LINK);
 	run_timers(w);
+	(void)stages_enter(&w->stages, STAGE_SESSION);
 	run_events(w);
 	worker_settle(w);
+	(void)stages_enter(&w->stages, STAGE_TCP_OUT);
 	tcp_flush(w->tcp, now_us);
 	net_flush(w->net);
+	(void)stages_enter(&w->stages, STAGE_LINK);
 	w->busy |= link_flush(w);
 	peers_flush(w);
+	stages_end(&w->stages, w->busy, w->counters);
 	publish_gauges(w);
 	counter_add(w->counters, COUNTER_WORKER_TURNS, 1);
 	if (!w->busy)

@@ -5,6 +5,7 @@
 #include "dataplane/fabric/fabric.h"
 #include "dataplane/worker/connection.h"
 #include "dataplane/worker/peers.h"
+#include "dataplane/worker/stages.h"
 #include "dataplane/worker/steer.h"
 #include "dataplane/worker/worker.h"
 #include "dataplane/worker/worker_link.h"
@@ -58,6 +59,7 @@ struct worker {
 	struct mqtt_memory *session_memory;
 	struct worker_link link;
 	struct steer steer;
+	struct stages stages;
 	struct works *works;
 	struct route *route;
 	bool busy;          /* this turn found something to do */

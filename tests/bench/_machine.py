@@ -58,6 +58,7 @@ def facts():
     memory = first_line("/proc/meminfo", "MemTotal").split()
     return {
         "cpu": first_line("/proc/cpuinfo", "model name").partition(": ")[2],
+        "mhz": float(first_line("/proc/cpuinfo", "cpu MHz").partition(": ")[2] or 0),
         "cores": os.cpu_count(),
         "broker_core": broker,
         "generator_core": generator,

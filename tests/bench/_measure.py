@@ -15,6 +15,8 @@ SHAPES = {
     "paced": [],  # pipelined at half of its rate, in an open loop: delay
 }
 PATIENCE_S = 120
+# CYCLES_* of the box's counters, in the order of a turn.
+STAGES = ("receive", "tcp_in", "session", "match", "fan_out", "tcp_out", "send", "link")
 
 
 def generator_command(path, system, shape, seconds, warm_up, more):
@@ -79,6 +81,22 @@ def worker_us_per_message(samples, shape):
     return (after["WORKER_BUSY_US"] - before["WORKER_BUSY_US"]) / messages
 
 
+def stage_shares(samples):
+    """Of the worker's busy time, by the turns whose cycles were measured; None: none was."""
+    before, after = samples
+    spent = {s: after[f"CYCLES_{s.upper()}"] - before[f"CYCLES_{s.upper()}"] for s in STAGES}
+    total = sum(spent.values())
+    return {s: spent[s] / total for s in STAGES} if total > 0 else None
+
+
+def stages_us(samples, worker_us):
+    """Microseconds per message of each stage of the worker."""
+    shares = None if samples is None else stage_shares(samples)
+    if shares is None or worker_us is None:
+        return None
+    return {s: round(shares[s] * worker_us, 5) for s in STAGES}
+
+
 def busy_parts(result, samples, shape, softirqs_apart):
     """Microseconds per message of each part. Their sum is the row's busy_us_per_message."""
     parts = {p["name"]: p["us_per_message"] for p in result["processes"]
@@ -102,7 +120,7 @@ def row_of(result, system, shape, samples, softirqs_apart):
         "protocol": system.protocol,
         "messages_per_s": result["messages_per_s"],
         "busy_us_per_message": round(sum(known), 4) if len(known) == len(parts) else None,
-        "busy_parts_us": parts,
+        "busy_parts_us": parts, "stages_us": stages_us(samples, parts.get("worker")),
         "p50_us": result["delay"]["p50_us"], "p99_us": result["delay"]["p99_us"],
         "p99_9_us": result["delay"]["p99_9_us"],
         "lost": result["lost"], "duplicated": result["duplicated"],

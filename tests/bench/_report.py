@@ -119,7 +119,26 @@ def memory_lines(memory):
     return "\n".join(lines)
 
 
+def stage_table(document):
+    """Of each Signalbox row: cycles per message by stage, at the clock rate of /proc/cpuinfo."""
+    rows = [r for r in document["runs"] if r.get("stages_us")]
+    if not rows:
+        return ""
+    mhz = document["machine"]["mhz"] or 1000
+    stages = list(rows[0]["stages_us"])
+    lines = [f"cycles of the worker per message, by stage ({mhz:.0f} MHz; one busy turn in 16 is "
+             "measured, at some 25 cycles for each change of stage):",
+             f"{'shape':<14} {'transport':<10} " + " ".join(f"{s:>8}" for s in stages) +
+             f" {'all':>8}"]
+    for r in rows:
+        cycles = [r["stages_us"][s] * mhz for s in stages]
+        lines.append(f"{r['shape']:<14} {r['transport']:<10} " +
+                     " ".join(f"{c:>8,.0f}" for c in cycles) + f" {sum(cycles):>8,.0f}")
+    return "\n".join(lines)
+
+
 def text(document):
     return "\n\n".join(x for x in (
         machine_lines(document["machine"]), table(document["runs"]),
-        ratio_lines(document["ratios"]), memory_lines(document["memory"])) if x)
+        ratio_lines(document["ratios"]), stage_table(document),
+        memory_lines(document["memory"])) if x)
