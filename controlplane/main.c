@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -34,6 +35,7 @@ enum {
 	BUSY_TURNS = 64, /* turns with work between two looks at the descriptors */
 	NAP_US_MIN = 50, /* without a doorbell */
 	NAP_US_MAX = 1000,
+	HEAP_US = 1000 * 1000, /* between two looks at the heap, which walk its free lists */
 };
 
 struct process {
@@ -43,6 +45,7 @@ struct process {
 	struct ipc_server server;
 	int signals;
 	uint64_t nap_us;
+	uint64_t heap_us; /* when the next look is due */
 	bool stop;
 	char directory[PATH_MAX]; /* of the store */
 };
@@ -139,6 +142,18 @@ __attribute__((noreturn)) static void die_with_store(struct process *p, enum err
 	_exit(options_store_is_hopeless(why) ? EXIT_STORE_DAMAGED : EXIT_STORE_FAILED);
 }
 
+static void count_heap(struct process *p, uint64_t now_us)
+{
+	struct counters *c = shm_counters(p->map.base[SHM_CP_COUNTERS], 0);
+
+	if (now_us < p->heap_us)
+		return;
+	p->heap_us = now_us + HEAP_US;
+	const struct mallinfo2 m = mallinfo2();
+	counter_set(c, COUNTER_MEMORY_HEAP, m.arena + m.hblkhd);
+	counter_set(c, COUNTER_MEMORY_HEAP_USED, m.uordblks + m.hblkhd);
+}
+
 static void serve(struct process *p)
 {
 	uint32_t busy = 0;
@@ -151,6 +166,7 @@ static void serve(struct process *p)
 		if (worked && ++busy < BUSY_TURNS)
 			continue;
 		busy = 0;
+		count_heap(p, clock_us());
 		wait_work(p, worked);
 	}
 }

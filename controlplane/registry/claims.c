@@ -57,6 +57,16 @@ bool registry_memory_create(struct registry *r)
 	       chains_create(r->of, claims);
 }
 
+size_t registry_memory_bytes(uint32_t sessions, uint32_t claims)
+{
+	enum { BUCKETS = 2, CHAINS = 5 }; /* at most two buckets; waiting, prepare, gone, due, of */
+	const size_t place = sizeof(uint32_t), buckets = BUCKETS * sizeof(uint32_t);
+
+	return sessions * (sizeof(struct session) + place + sizeof(bool) + buckets) +
+	       claims * (sizeof(struct claim) + place + buckets +
+				CHAINS * sizeof(struct chain_link));
+}
+
 /* Whoever waits or prepares may have one. */
 static void free_wills(struct registry *r)
 {

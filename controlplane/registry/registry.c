@@ -49,6 +49,10 @@ static void count(struct registry *r, enum counter id)
 static void count_sessions(struct registry *r)
 {
 	counter_set(r->conf.counters, COUNTER_CP_SESSIONS, r->sessions.out);
+	counter_set(r->conf.counters, COUNTER_MEMORY_REGISTRY,
+		registry_memory_bytes(r->sessions.count, r->claims.count));
+	counter_set(r->conf.counters, COUNTER_MEMORY_REGISTRY_USED,
+		registry_memory_bytes(r->sessions.out, r->claims.out) + r->id_bytes);
 }
 
 /* The claim gets its session and an epoch above all others; the GRANT follows by prepare.c. */

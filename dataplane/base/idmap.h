@@ -15,6 +15,7 @@ struct idmap {
 };
 
 size_t idmap_bytes(uint32_t count);
+enum { IDMAP_ENTRY_BYTES = 20 }; /* of these for one index, if all are used: at most two heads */
 void idmap_init(struct idmap *m, void *memory, uint32_t count); /* memory: aligned to 8 bytes */
 /* The key must not be in the map; the index neither. */
 void idmap_set(struct idmap *m, uint64_t key, uint32_t index);

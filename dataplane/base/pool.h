@@ -29,3 +29,7 @@ MUST_USE uint32_t pool_get(struct pool *p); /* contents: undefined */
 void pool_put(struct pool *p, uint32_t index);
 void *pool_at(const struct pool *p, uint32_t index);   /* asserts that it is in use */
 bool pool_taken(const struct pool *p, uint32_t index); /* is it in use? index < count */
+static inline size_t pool_used(const struct pool *p)   /* bytes, places in the free list included */
+{
+	return p->out * (p->size + sizeof(*p->next));
+}

@@ -72,6 +72,14 @@ size_t fabric_bytes(const struct fabric_conf *conf)
 	return own_bytes() + audiences_bytes(&audiences) + bytes;
 }
 
+/* A place as subscriber counts for each subscription: most have one. */
+size_t fabric_used(const struct fabric *f)
+{
+	return pool_used(&f->audiences.pool) + f->audiences.pool.out * sizeof(struct listener) +
+	       counter_get(f->counters, COUNTER_FILTERS) * sizeof(struct audience) +
+	       match_used(f->match);
+}
+
 struct fabric *fabric_create(const struct fabric_conf *conf)
 {
 	const struct match_conf match = match_conf_of(conf);

@@ -65,6 +65,7 @@ static void finish(void)
 	CU_ASSERT_EQUAL(counter_get(&counters, COUNTER_SUBSCRIPTIONS), 0);
 	CU_ASSERT_EQUAL(counter_get(&counters, COUNTER_FILTERS), 0);
 	CU_ASSERT_EQUAL(messages_alive(store), 0);
+	CU_ASSERT_EQUAL(fabric_used(fabric), 0);
 	fabric_destroy(&fabric);
 	messages_destroy(&store);
 	rte_mempool_free(segments);
@@ -373,6 +374,22 @@ static void a_queue_does_not_get_its_own(void)
 	finish();
 }
 
+static void memory_is_told(void)
+{
+	start(4, 10, 4);
+	CU_ASSERT_EQUAL(subscribe(1, "a/+"), ERR_NONE);
+	const size_t one = fabric_used(fabric);
+	CU_ASSERT(one > 64 && one < 512);
+	CU_ASSERT_EQUAL(subscribe(2, "a/+"), ERR_NONE); /* the same filter, once more */
+	const size_t again = fabric_used(fabric) - one;
+	CU_ASSERT(again > 0 && again < one);
+	CU_ASSERT_EQUAL(subscribe(2, "b/+"), ERR_NONE); /* the same shape */
+	CU_ASSERT(fabric_used(fabric) > one + 2 * again);
+	fabric_forget(fabric, 1);
+	fabric_forget(fabric, 2);
+	finish();
+}
+
 static void filters_can_be_asked_for(void)
 {
 	struct span filter;
@@ -570,6 +587,7 @@ static const struct unit_test tests[] = {
 	{"large_audiences_are_served_in_order", large_audiences_are_served_in_order},
 	{"three_kinds_share_a_message", three_kinds_share_a_message},
 	{"a_queue_does_not_get_its_own", a_queue_does_not_get_its_own},
+	{"memory_is_told", memory_is_told},
 	{"filters_can_be_asked_for", filters_can_be_asked_for},
 	{"agrees_with_the_naive_fabric", agrees_with_the_naive_fabric},
 };

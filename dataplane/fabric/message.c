@@ -30,17 +30,32 @@ static size_t round_up(size_t bytes)
 	return (bytes + 63) & ~(size_t)63;
 }
 
+static size_t small_bytes(const struct messages_conf *conf)
+{
+	return round_up(pool_bytes(conf->count, sizeof(struct small)));
+}
+
+size_t messages_bytes(const struct messages_conf *conf)
+{
+	return round_up(sizeof(struct messages)) + small_bytes(conf) +
+	       round_up(pool_bytes(conf->large_count, MESSAGE_HEAD_LARGE));
+}
+
+size_t messages_used(const struct messages *m)
+{
+	return pool_used(&m->pool) + pool_used(&m->large);
+}
+
 struct messages *messages_create(const struct messages_conf *conf)
 {
 	const size_t own = round_up(sizeof(struct messages));
-	const size_t small = round_up(pool_bytes(conf->count, sizeof(struct small)));
-	const size_t large = round_up(pool_bytes(conf->large_count, MESSAGE_HEAD_LARGE));
-	uint8_t *memory = aligned_alloc(64, own + small + large);
+	const size_t small = small_bytes(conf), all = messages_bytes(conf);
+	uint8_t *memory = aligned_alloc(64, all);
 	if (memory == NULL)
 		return NULL;
 
 	/* Touched now, so that no page fault comes later. */
-	memset(memory, 0, own + small + large);
+	memset(memory, 0, all);
 	struct messages *m = (struct messages *)memory;
 	pool_init(&m->pool, memory + own, conf->count, sizeof(struct small));
 	pool_init(&m->large, memory + own + small, conf->large_count, MESSAGE_HEAD_LARGE);

@@ -73,6 +73,8 @@ struct messages; /* the store of one worker */
 MUST_USE struct messages *messages_create(const struct messages_conf *conf);
 void messages_destroy(struct messages **m); /* asserts that none is alive */
 uint32_t messages_alive(const struct messages *m);
+size_t messages_bytes(const struct messages_conf *conf);
+size_t messages_used(const struct messages *m); /* heads; segments are the caller's to count */
 
 /* Could there be room for it in an empty store? If not, waiting is in vain. */
 bool message_fits(const struct messages *store, struct span topic,

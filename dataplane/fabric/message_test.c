@@ -42,6 +42,7 @@ static void start(uint32_t count, uint32_t large_count, uint32_t reserve)
 static void finish(void)
 {
 	CU_ASSERT_EQUAL(messages_alive(store), 0);
+	CU_ASSERT_EQUAL(messages_used(store), 0);
 	CU_ASSERT_EQUAL(rte_mempool_avail_count(segments), SEGMENTS);
 	messages_destroy(&store);
 	CU_ASSERT_PTR_NULL(store);

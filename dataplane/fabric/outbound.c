@@ -28,6 +28,11 @@ size_t outbounds_bytes(const struct outbounds_conf *conf)
 	       aligned(idmap_bytes(conf->nodes_max));
 }
 
+size_t outbounds_used(const struct outbounds *all)
+{
+	return pool_used(&all->nodes) + all->nodes.out * IDMAP_ENTRY_BYTES;
+}
+
 struct outbounds *outbounds_create(const struct outbounds_conf *conf)
 {
 	uint8_t *memory = (uint8_t *)aligned_alloc(ALIGN, outbounds_bytes(conf));

@@ -49,6 +49,7 @@ struct outbounds; /* of one worker */
 MUST_USE struct outbounds *outbounds_create(const struct outbounds_conf *conf);
 void outbounds_destroy(struct outbounds **all); /* asserts that no node is in use */
 size_t outbounds_bytes(const struct outbounds_conf *conf);
+size_t outbounds_used(const struct outbounds *all);
 
 struct outbound { /* of one client */
 	struct outbounds *all;

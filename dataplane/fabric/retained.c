@@ -76,6 +76,12 @@ void retained_destroy(struct retained **r)
 	*r = NULL;
 }
 
+size_t retained_used(const struct retained *r)
+{
+	return pool_used(&r->values) +
+	       (size_t)(r->cells.count - r->cells.free_count) * sizeof(struct cell);
+}
+
 uint32_t retained_count(const struct retained *r)
 {
 	return r->values.out;

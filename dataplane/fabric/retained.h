@@ -28,6 +28,7 @@ size_t retained_bytes(const struct retained_conf *conf); /* 0: more than 32-bit 
 /* An empty payload removes. ERR_RETAINED_FULL: nothing changed; counted. */
 enum err retained_set(struct retained *r, const struct message *m);
 bool retained_room(const struct retained *r, const struct message *m); /* would set say NONE? */
+size_t retained_used(const struct retained *r);
 uint32_t retained_count(const struct retained *r);
 /* Looks at so many values, going round, and removes those that have expired. */
 void retained_sweep(struct retained *r, uint64_t now_us, uint32_t budget);

@@ -31,6 +31,13 @@ size_t match_bytes(const struct match_conf *conf)
 	       round_up(shapes_bytes()) + round_up(store);
 }
 
+size_t match_used(const struct match *m)
+{
+	return store_used(&m->store) +
+	       2ull * (m->exact.used + m->shaped.used) * sizeof(struct index_slot) +
+	       pool_used(&m->shapes.pool);
+}
+
 struct match *match_create(const struct match_conf *conf)
 {
 	const size_t bytes = match_bytes(conf);

@@ -35,6 +35,8 @@ MUST_USE struct match *match_create(const struct match_conf *conf); /* NULL: no 
 void match_destroy(struct match **m);
 /* What match_create takes; 0: more than 32-bit indices can serve. */
 size_t match_bytes(const struct match_conf *conf);
+/* Of these, what its filters use; tables count by their share, half full being full. */
+size_t match_used(const struct match *m);
 
 /* Is it a well-formed filter (4.7.1), a well-formed topic name (4.7.3)? ERR_MQTT_FILTER,
  * ERR_MQTT_TOPIC, ERR_TOPIC_TOO_DEEP. */

@@ -47,6 +47,11 @@ size_t store_bytes(uint32_t filters_max, size_t text_bytes_max)
 	return log_bytes(filters_max, text_bytes_max) + pool_bytes(filters_max, sizeof(uint32_t));
 }
 
+size_t store_used(const struct store *s)
+{
+	return (size_t)s->live * UNIT + pool_used(&s->where);
+}
+
 void store_init(struct store *s, void *memory, uint32_t filters_max, size_t text_bytes_max)
 {
 	ASSERT(store_bytes(filters_max, text_bytes_max) != 0);

@@ -36,6 +36,7 @@ struct store {
 };
 
 size_t store_bytes(uint32_t filters_max, size_t text_bytes_max); /* 0: beyond what it can do */
+size_t store_used(const struct store *s); /* living filters, with their places */
 /* memory: aligned to 64 bytes. */
 void store_init(struct store *s, void *memory, uint32_t filters_max, size_t text_bytes_max);
 /* Copies the text; the caller fills in hash and shape. STORE_NONE: full. Moves others. */

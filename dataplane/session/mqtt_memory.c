@@ -27,6 +27,12 @@ size_t mqtt_memory_bytes(const struct mqtt_memory_conf *conf)
 	return own_bytes(conf) + outbounds_bytes(&conf->outbound);
 }
 
+size_t mqtt_memory_used(const struct mqtt_memory *m)
+{
+	return outbounds_used(m->outbounds) + pool_used(&m->inbound) + pool_used(&m->chunks) +
+	       (m->inbound.out + m->chunks.out) * IDMAP_ENTRY_BYTES + pool_used(&m->filters);
+}
+
 static uint8_t *cut_pool(struct pool *p, uint8_t *memory, uint32_t count, size_t size)
 {
 	pool_init(p, memory, count, size);

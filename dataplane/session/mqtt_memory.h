@@ -55,3 +55,4 @@ struct mqtt_memory {
 MUST_USE struct mqtt_memory *mqtt_memory_create(const struct mqtt_memory_conf *conf);
 void mqtt_memory_destroy(struct mqtt_memory **m); /* asserts that nothing is in use */
 size_t mqtt_memory_bytes(const struct mqtt_memory_conf *conf);
+size_t mqtt_memory_used(const struct mqtt_memory *m);

@@ -3,6 +3,7 @@
  * Not here: segments (tcp_input.c), what is sent (tcp_output.c), a connection's life
  * (tcp_conn.c). */
 #include "dataplane/tcp/tcp_internal.h"
+#include "dataplane/tcp/tcp_memory.h"
 
 #include <stdlib.h>
 
@@ -59,6 +60,16 @@ static size_t lay_out(struct tcp *t, const struct tcp_conf *conf, uint8_t *base)
 size_t tcp_bytes(const struct tcp_conf *conf)
 {
 	return sizeof(struct tcp) + lay_out(NULL, conf, NULL);
+}
+
+size_t tcp_used(const struct tcp *t)
+{
+	const size_t conn = sizeof(struct conn) + sizeof(struct conn_cold) +
+			    sizeof(struct wheel_node) + 2 * sizeof(struct tcp_table_entry);
+	const size_t timewait = tcp_timewait_bytes(1) + 2 * sizeof(struct tcp_table_entry);
+
+	return t->conns_used * conn + t->timewait_used * timewait + pool_used(&t->nodes) +
+	       pool_used(&t->boards);
 }
 
 /* Shares of the pools, so that neither data nor one connection can take all of them. */

@@ -1,5 +1,6 @@
 /* tcp_open_test.c - numbers that nobody may guess: ISNs, ports; and ids that go stale. */
 #include "dataplane/base/rng.h"
+#include "dataplane/tcp/tcp_memory.h"
 #include "dataplane/tcp/tcp_rig.h"
 #include "tests/unit/unit.h"
 
@@ -142,7 +143,32 @@ static void memory(void)
 	tcp_rig_close(r);
 }
 
-static const struct unit_test tests[] = {{"isn_of_a_tuple_moves_on", isn_of_a_tuple_moves_on},
+/* What a connection takes is counted while it is there. */
+static void memory_is_told(void)
+{
+	struct tcp_rig *r = tcp_rig_open(8);
+	struct tcp_id id;
+	struct tcp_event e;
+
+	CU_ASSERT_EQUAL(tcp_used(r->tcp), 0);
+	CU_ASSERT_EQUAL(connect_at(r, 0x0a000002, 40000, 0, &id), ERR_NONE);
+	const size_t one = tcp_used(r->tcp);
+	CU_ASSERT(one >= sizeof(struct conn) + sizeof(struct conn_cold));
+	CU_ASSERT(one < 1024);
+	CU_ASSERT_EQUAL(connect_at(r, 0x0a000002, 40001, 0, &id), ERR_NONE);
+	CU_ASSERT_EQUAL(tcp_used(r->tcp), 2 * one);
+	for (uint32_t i = 0; i < r->tcp->conf.connections_max; i++)
+		if (r->tcp->conns[i].state != STATE_FREE)
+			tcp_abort(r->tcp, (struct tcp_id){i, r->tcp->conns[i].generation});
+	while (tcp_next_event(r->tcp, &e))
+		tcp_release(r->tcp, e.id);
+	tcp_flush(r->tcp, 0);
+	CU_ASSERT_EQUAL(tcp_used(r->tcp), 0);
+	tcp_rig_close(r);
+}
+
+static const struct unit_test tests[] = {{"memory_is_told", memory_is_told},
+	{"isn_of_a_tuple_moves_on", isn_of_a_tuple_moves_on},
 	{"isns_of_tuples_are_unrelated", isns_of_tuples_are_unrelated},
 	{"ports_are_spread", ports_are_spread}, {"refusals", refusals}, {"stale_ids", stale_ids},
 	{"memory", memory}};

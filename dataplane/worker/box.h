@@ -38,9 +38,10 @@ struct box_conf {
 	struct driver *driver;
 	struct box_link link;
 	struct counters *counters;
-	struct peers *peers; /* rings to the other workers; NULL: it is alone */
-	struct hash_key key; /* secret, fresh at every start, the same for all workers */
-	uint64_t seed;       /* of this worker alone */
+	uint64_t (*cycles)(void); /* NULL: stages are not measured */
+	struct peers *peers;      /* rings to the other workers; NULL: it is alone */
+	struct hash_key key;      /* secret, fresh at every start, the same for all workers */
+	uint64_t seed;            /* of this worker alone */
 };
 
 /* Creates the pools of one worker. False, with a reason, when memory does not suffice. */

@@ -8,6 +8,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/shm/attach.h"
 #include "dataplane/worker/peer.h"
+#include "dataplane/worker/stages.h"
 #include "dataplane/worker/thread.h"
 #include "dataplane/worker/watch.h"
 #include "drivers/impair.h"
@@ -216,6 +217,7 @@ static void prepare_thread(struct process *p, uint32_t worker)
 			.worker = (uint16_t)worker,
 			.config = p->config,
 			.counters = shm_counters(p->map.base[SHM_DP_COUNTERS], worker),
+			.cycles = stages_cycles,
 			.peers = p->peers,
 			.key = p->key}};
 	t->conf.link = (struct box_link){p->map.base[SHM_DP], p->map.view[SHM_CP], p->map.doorbell};

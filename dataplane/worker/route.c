@@ -93,13 +93,28 @@ void route_fini(struct worker *w)
 	w->route = NULL;
 }
 
-size_t route_bytes(const struct shm_config *c)
+size_t route_retained_bytes(const struct shm_config *c)
 {
 	const struct retained_conf retained = {
 		.topics_max = c->retained_max, .bytes_max = c->retained_bytes_max};
 
-	return sizeof(struct route) + retained_bytes(&retained) +
-	       c->connections_max * (sizeof(struct way) + sizeof(uint32_t)) +
+	return retained_bytes(&retained);
+}
+
+size_t route_retained_used(const struct worker *w)
+{
+	return retained_used(w->route->retained);
+}
+
+size_t route_place_bytes(void)
+{
+	return sizeof(struct way) + sizeof(uint32_t);
+}
+
+size_t route_bytes(const struct shm_config *c)
+{
+	return sizeof(struct route) + route_retained_bytes(c) +
+	       c->connections_max * route_place_bytes() +
 	       c->filters_max * (sizeof(bool) + sizeof(uint32_t)) +
 	       c->messages_max * sizeof(struct ready) + route_peers_bytes(c) +
 	       route_snapshots_bytes();
@@ -228,8 +243,11 @@ void route_deliver(void *owner, const struct delivery *d, struct message *m)
 
 	switch ((enum subscriber_kind)d->kind) {
 	case SUBSCRIBER_CONNECTION:
-		if (pass->deliver && w->connections[d->index].session_open)
+		if (pass->deliver && w->connections[d->index].session_open) {
+			const enum stage before = stages_enter(&w->stages, STAGE_FAN_OUT);
 			to_connection(w, &w->connections[d->index], d, m);
+			(void)stages_enter(&w->stages, before);
+		}
 		break;
 	case SUBSCRIBER_QUEUE:
 		if (qos == 0)
@@ -243,18 +261,26 @@ void route_deliver(void *owner, const struct delivery *d, struct message *m)
 	}
 }
 
+static void match(struct worker *w, struct message *m, uint32_t scope)
+{
+	const enum stage before = stages_enter(&w->stages, STAGE_MATCH);
+
+	(void)fabric_publish(w->fabric, m, scope);
+	(void)stages_enter(&w->stages, before);
+}
+
 /* Whom it is for beside connections: workers, and targets of works if it is to be stored. */
 static uint64_t look(struct worker *w, struct message *m, bool collect)
 {
 	w->route->pass = (struct pass){.collect = collect};
-	(void)fabric_publish(w->fabric, m, FABRIC_QUEUES | FABRIC_WORKERS);
+	match(w, m, FABRIC_QUEUES | FABRIC_WORKERS);
 	return w->route->pass.workers;
 }
 
 void route_fan_out_here(struct worker *w, struct message *m)
 {
 	w->route->pass = (struct pass){.deliver = true};
-	(void)fabric_publish(w->fabric, m, FABRIC_CONNECTIONS | FABRIC_QUEUES);
+	match(w, m, FABRIC_CONNECTIONS | FABRIC_QUEUES);
 }
 
 uint64_t route_others(const struct route *r)
@@ -276,7 +302,7 @@ static struct loan loan_of(const struct message *m, uint32_t routing, bool on_wa
 static bool publish_at_once(struct worker *w, struct message *m, const struct job *job)
 {
 	w->route->pass = (struct pass){.deliver = true};
-	(void)fabric_publish(w->fabric, m, FABRIC_ALL);
+	match(w, m, FABRIC_ALL);
 	const uint32_t got = w->route->pass.got;
 	const uint64_t workers = w->route->pass.workers;
 	route_fan_out_there(w, m, workers, loan_of(m, POOL_NONE, job->way != NULL));

@@ -23,7 +23,10 @@ struct publisher {
 MUST_USE bool route_create(struct worker *w);
 /* Before messages and fabric; the rings are cleared already, or nobody turns any more. */
 void route_fini(struct worker *w);
-size_t route_bytes(const struct shm_config *c);
+size_t route_bytes(const struct shm_config *c); /* what follows included */
+size_t route_place_bytes(void);                 /* of one connection */
+size_t route_retained_bytes(const struct shm_config *c);
+size_t route_retained_used(const struct worker *w);
 /* The fabric's conf.deliver, with the worker as its owner. A worker that is not alone needs room
  * for one subscription more for each filter of its connections, and those of other workers. */
 void route_deliver(void *owner, const struct delivery *d, struct message *m);

@@ -5,7 +5,6 @@
 #include "dataplane/base/effect.h"
 #include "dataplane/worker/route.h"
 
-#include <rte_mempool.h>
 #include <rte_prefetch.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 enum {
 	ALIASES_MEAN = 2,   /* topic aliases that all clients may use together, each */
 	FILTER_BLOCKS = 64, /* SUBSCRIBEs of many filters under way at once */
+	GAUGES_US = 10000,  /* between two looks at pools: each costs a walk over their caches */
 };
 
 uint32_t worker_messages_max(const struct shm_config *c)
@@ -24,7 +24,9 @@ static uint16_t transmit(void *owner, struct rte_mbuf **frames, uint16_t n)
 {
 	struct worker *w = (struct worker *)owner;
 
+	const enum stage before = stages_enter(&w->stages, STAGE_SEND);
 	const uint16_t sent = driver_tx(w->conf.driver, w->conf.worker, frames, n);
+	(void)stages_enter(&w->stages, before);
 	effect_point(EFFECT_FRAMES, 0);
 	return sent;
 }
@@ -185,6 +187,12 @@ static bool create_layers(struct worker *w, uint64_t now_us)
 	w->tcp = tcp_create(&tcp, now_us);
 	w->messages = messages_create(&messages);
 	w->fabric = fabric_create(&fabric);
+	const struct mqtt_memory_conf sessions = session_memory_of(&w->conf.config, w->counters);
+	const struct worker_taken taken = {.tcp = tcp_bytes(&tcp),
+		.sessions = mqtt_memory_bytes(&sessions),
+		.subscriptions = fabric_bytes(&fabric),
+		.messages = messages_bytes(&messages)};
+	worker_memory_taken(w, &taken);
 	return w->tcp != NULL && w->messages != NULL && w->fabric != NULL && link_create(w) &&
 	       create_sessions(w) && works_create(w) && route_create(w);
 }
@@ -199,6 +207,7 @@ struct worker *worker_create(
 	w->conf = *conf;
 	w->counters = conf->counters;
 	w->now_us = now_us;
+	w->stages.cycles = conf->cycles;
 	steer_init(w);
 	if (!create_tables(w, now_us) || !create_layers(w, now_us)) {
 		snprintf(why, why_size,
@@ -272,7 +281,9 @@ static void receive(struct worker *w)
 	struct rte_mbuf *frames[WORKER_BURST];
 
 	for (int burst = 0; burst < WORKER_BURSTS; burst++) {
+		(void)stages_enter(&w->stages, STAGE_RECEIVE);
 		const uint16_t n = driver_rx(w->conf.driver, w->conf.worker, frames, WORKER_BURST);
+		(void)stages_enter(&w->stages, STAGE_TCP_IN);
 		for (uint16_t i = 0; i < n; i++)
 			rte_prefetch0(rte_pktmbuf_mtod(frames[i], const void *));
 		const uint16_t mine = steer_in(w, frames, n);
@@ -308,14 +319,12 @@ static void run_events(struct worker *w)
 
 static void publish_gauges(struct worker *w)
 {
-	const struct box_pools *p = &w->conf.pools;
-	struct counters *c = w->counters;
-
-	counter_set(c, COUNTER_RX_BUFFERS_FREE, rte_mempool_avail_count(p->rx));
-	counter_set(c, COUNTER_TX_BUFFERS_FREE, rte_mempool_avail_count(p->headers));
-	counter_set(c, COUNTER_MESSAGE_BUFFERS_FREE, rte_mempool_avail_count(p->segments));
-	counter_set(c, COUNTER_RING_PENDING, w->link.pending);
-	__atomic_store_n(&c->heartbeat_us, w->now_us, __ATOMIC_RELAXED);
+	counter_set(w->counters, COUNTER_RING_PENDING, w->link.pending);
+	__atomic_store_n(&w->counters->heartbeat_us, w->now_us, __ATOMIC_RELAXED);
+	if (w->now_us < w->gauges_us)
+		return;
+	w->gauges_us = w->now_us + GAUGES_US;
+	worker_memory_publish(w);
 }
 
 bool worker_turn(struct worker *w, uint64_t now_us)
@@ -323,18 +332,25 @@ bool worker_turn(struct worker *w, uint64_t now_us)
 	ASSERT(now_us >= w->now_us);
 	w->now_us = now_us;
 	w->busy = false;
+	stages_begin(&w->stages);
 	w->busy |= link_poll(w); /* before the NIC: two full queues cannot wait for each other */
 	w->busy |= peers_poll(w);
 	w->busy |= route_poll(w);
+	(void)stages_enter(&w->stages, STAGE_SESSION);
 	worker_run_again(w);
 	receive(w);
+	(void)stages_enter(&w->stages, STAGE_LINK);
 	run_timers(w);
+	(void)stages_enter(&w->stages, STAGE_SESSION);
 	run_events(w);
 	worker_settle(w);
+	(void)stages_enter(&w->stages, STAGE_TCP_OUT);
 	tcp_flush(w->tcp, now_us);
 	net_flush(w->net);
+	(void)stages_enter(&w->stages, STAGE_LINK);
 	w->busy |= link_flush(w);
 	peers_flush(w);
+	stages_end(&w->stages, w->busy, w->counters);
 	publish_gauges(w);
 	counter_add(w->counters, COUNTER_WORKER_TURNS, 1);
 	if (!w->busy)

@@ -5,6 +5,7 @@
 #include "dataplane/fabric/fabric.h"
 #include "dataplane/worker/connection.h"
 #include "dataplane/worker/peers.h"
+#include "dataplane/worker/stages.h"
 #include "dataplane/worker/steer.h"
 #include "dataplane/worker/worker.h"
 #include "dataplane/worker/worker_link.h"
@@ -58,9 +59,11 @@ struct worker {
 	struct mqtt_memory *session_memory;
 	struct worker_link link;
 	struct steer steer;
+	struct stages stages;
 	struct works *works;
 	struct route *route;
-	bool busy; /* this turn found something to do */
+	bool busy;          /* this turn found something to do */
+	uint64_t gauges_us; /* when those that cost something are due */
 };
 
 /* worker.c: takes a frame that is this worker's to handle. */
@@ -69,6 +72,13 @@ void worker_receive(struct worker *w, struct rte_mbuf *frame);
 /* worker.c: messages alive at once: those that publishers and queues bring in, and those that wait
  * for clients, which must not starve them. */
 uint32_t worker_messages_max(const struct shm_config *c);
+
+/* memory.c: gauges of what was taken, and of what is in use. */
+struct worker_taken { /* bytes, by those who know their configuration */
+	size_t tcp, sessions, subscriptions, messages;
+};
+void worker_memory_taken(struct worker *w, const struct worker_taken *taken);
+void worker_memory_publish(struct worker *w);
 
 /* effects.c */
 extern const struct session_ops worker_session_ops;

@@ -1,4 +1,5 @@
 /* report_test.c - the documents, compared with what they must be. */
+#include "mgmt/api/memory.h"
 #include "mgmt/api/metrics.h"
 #include "mgmt/api/report.h"
 
@@ -220,6 +221,31 @@ static void event_carries_all(void)
 	CU_ASSERT_PTR_NULL(report_event(&h, 3, false));
 }
 
+static void memory_by_part(void)
+{
+	const struct memory_input memory = {.snapshot = &snapshot,
+		.resident = {[SHM_PROCESS_DATAPLANE] = 5000, [SHM_PROCESS_CONTROLPLANE] = -1},
+		.heap = 70,
+		.heap_used = 60};
+
+	two_samples();
+	snapshot.sum.value[COUNTER_TCP_CONNECTIONS] = 3;
+	snapshot.sum.value[COUNTER_MEMORY_TCP] = 1000;
+	snapshot.sum.value[COUNTER_MEMORY_TCP_USED] = 30;
+	snapshot.sum.value[COUNTER_MEMORY_WORK] = 400;
+	json_t *got = report_memory(&memory), *list = json_object_get(got, "parts");
+	expect_whole(json_deep_copy(json_array_get(list, 0)),
+		"{\"process\": \"dataplane\", \"name\": \"tcp\", \"text\": \"TCP connections\","
+		"\"bytes\": 1000, \"used_bytes\": 30}");
+	expect_members(json_deep_copy(json_array_get(list, 6)),
+		"{\"name\": \"work\", \"bytes\": 400, \"used_bytes\": 400}");
+	expect_members(json_deep_copy(json_array_get(list, json_array_size(list) - 1)),
+		"{\"process\": \"mgmt\", \"name\": \"heap\", \"bytes\": 70, \"used_bytes\": 60}");
+	CU_ASSERT_EQUAL(json_array_size(json_object_get(got, "regions")), SHM_REGIONS);
+	expect_members(got, "{\"connections\": 3, \"resident_bytes\": {\"dataplane\": 5000,"
+			    "\"controlplane\": null, \"mgmt\": 0}}");
+}
+
 static void numbers_that_jansson_lacks(void)
 {
 	two_samples();
@@ -297,6 +323,7 @@ static const struct unit_test tests[] = {
 	{"history_has_rates_and_gauges", history_has_rates_and_gauges},
 	{"event_carries_changes", event_carries_changes},
 	{"event_carries_all", event_carries_all},
+	{"memory_by_part", memory_by_part},
 	{"numbers_that_jansson_lacks", numbers_that_jansson_lacks},
 	{"problem_is_rfc_9457", problem_is_rfc_9457},
 	{"metrics_as_text", metrics_as_text},

@@ -4,6 +4,7 @@
  * spelling of each. Query strings are ignored. */
 #include "mgmt/console/assets.h"
 #include "mgmt/http/inside.h"
+#include "mgmt/http/resident.h"
 
 #include <string.h>
 
@@ -66,6 +67,14 @@ static enum MHD_Result metrics(struct server *s, const struct request *r)
 	return answer_bytes(r, "text/plain; version=0.0.4; charset=utf-8", s->metrics, size);
 }
 
+static enum MHD_Result memory(struct server *s, const struct request *r)
+{
+	struct memory_input in;
+
+	resident_read(&s->monitor->snapshot, &in);
+	return answer_json(r, MHD_HTTP_OK, report_memory(&in));
+}
+
 static const struct {
 	const char *path;
 	answer_fn *answer;
@@ -75,6 +84,7 @@ static const struct {
 	{"/metrics", metrics},
 	{"/api/v1/monitor/overview", overview},
 	{"/api/v1/monitor/counters", counters},
+	{"/api/v1/monitor/memory", memory},
 	{"/api/v1/monitor/history", history},
 	{"/api/v1/monitor/events", stream_open},
 };

@@ -164,6 +164,7 @@ static void every_path_answers(void)
 		{"/metrics", "text/plain; version=0.0.4; charset=utf-8", "signalbox_sessions 0"},
 		{"/api/v1/monitor/overview", "application/json", "\"version\":\"9.9\""},
 		{"/api/v1/monitor/counters", "application/json", "\"PUBLISHES\""},
+		{"/api/v1/monitor/memory", "application/json", "\"used_bytes\""},
 		{"/api/v1/monitor/history", "application/json", "\"step_ms\":1000"},
 		{"/", "text/html; charset=utf-8", "<title>Signalbox</title>"},
 		{"/console.js", "text/javascript; charset=utf-8", "EventSource"},

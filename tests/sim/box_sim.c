@@ -216,7 +216,34 @@ static void empty_pools_shed_and_recover(void)
 	world_destroy(&w.world);
 }
 
+/* Gauges of memory: so much for each client, and nothing when all have gone. */
+static void memory_is_told(void)
+{
+	static const enum counter used[] = {COUNTER_MEMORY_TCP_USED, COUNTER_MEMORY_SESSIONS_USED,
+		COUNTER_MEMORY_SUBSCRIPTIONS_USED};
+	struct crowd w = {0};
+	const struct world_conf conf = world_defaults(unit_seed());
+
+	gather(&w, &conf, 10);
+	CU_ASSERT_FATAL(world_run(w.world, all_subscribed, &w, 60ull * SECOND_US));
+	everybody_says_hello(&w);
+	for (size_t i = 0; i < ARRAY_SIZE(used); i++)
+		CU_ASSERT(world_counter(w.world, used[i]) > 0);
+	CU_ASSERT(world_counter(w.world, COUNTER_MEMORY_TCP_USED) <
+		  world_counter(w.world, COUNTER_MEMORY_TCP));
+	CU_ASSERT(world_cp_counter(w.world, COUNTER_MEMORY_REGISTRY_USED) > 10 * 64);
+	for (uint32_t i = 0; i < w.count; i++)
+		client_close(w.client[i]);
+	world_run(w.world, NULL, NULL, 60ull * SECOND_US); /* beyond TIME-WAIT */
+	for (size_t i = 0; i < ARRAY_SIZE(used); i++)
+		CU_ASSERT_EQUAL(world_counter(w.world, used[i]), 0);
+	CU_ASSERT_EQUAL(world_counter(w.world, COUNTER_MEMORY_MESSAGES_USED), 0);
+	CU_ASSERT_EQUAL(world_cp_counter(w.world, COUNTER_MEMORY_REGISTRY_USED), 0);
+	world_destroy(&w.world);
+}
+
 static const struct unit_test tests[] = {
+	{"memory_is_told", memory_is_told},
 	{"two_hundred_clients", two_hundred_clients},
 	{"controlplane_dies_under_load", controlplane_dies_under_load},
 	{"controlplane_restart_keeps_takeover", controlplane_restart_keeps_takeover},
