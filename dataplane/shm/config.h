@@ -19,6 +19,8 @@ struct shm_config {
 	uint32_t subscriptions_max;
 	uint32_t filters_max;
 	uint32_t filter_bytes_max;
+	uint32_t patterns_max;     /* of the filters */
+	uint32_t pattern_size_max; /* bytes of text of one */
 	uint32_t messages_max;
 	uint32_t packet_size_max;                                       /* MQTT packet */
 	uint32_t rx_buffers, tx_buffers, held_buffers, message_buffers; /* of 2 KiB */
@@ -37,7 +39,7 @@ struct shm_config {
 	uint32_t topic_alias_max;    /* that a client may set */
 	uint32_t session_expiry_max_s;
 	uint32_t retained_max; /* topics, of a worker */
-	uint32_t reserved32;
+	uint32_t patterns_session_max;
 	uint64_t retained_bytes_max; /* topics and values, of a worker */
 	uint64_t wal_bytes_max;
 	uint64_t sync_interval_us; /* journal: until the next sync */

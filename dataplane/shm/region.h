@@ -28,8 +28,8 @@ enum {
 	SHM_ARENA_BYTES = 1 << 20,  /* per worker and direction: text on its way */
 	SHM_PART_BYTES = 128 << 10, /* text of one slot; longer ones go in parts */
 	SHM_PAGE = 4096,
-	SHM_ABI = 2,        /* of this build */
-	SHM_ABI_OLDEST = 2, /* the oldest that it can work with */
+	SHM_ABI = 3,        /* of this build */
+	SHM_ABI_OLDEST = 3, /* the oldest that it can work with */
 };
 
 #define SHM_MAGIC 0x786f626c616e6773u /* "sgnalbox" */

@@ -135,8 +135,12 @@ static void subscribe(
 {
 	struct connection *c = connection_of(owner);
 	struct worker *w = c->worker;
+	/* Before the control plane keeps it. */
+	const enum err e = fabric_filter_judge(w->fabric, filter);
 
-	if (!c->durable)
+	if (e != ERR_NONE)
+		connection_answer(w, c, token, e);
+	else if (!c->durable)
 		route_subscribe(w, c, token, filter, options);
 	else if (!works_subscribe(w, c, token, filter, options))
 		connection_answer(w, c, token, ERR_WORK_FULL);

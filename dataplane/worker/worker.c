@@ -85,8 +85,11 @@ static struct fabric_conf fabric_conf_of(struct worker *w)
 		.subscriptions_max =
 			c->subscriptions_max +
 			(w->conf.peers == NULL ? 0 : peers_workers(w->conf.peers) * c->filters_max),
+		.specials_max = c->patterns_session_max,
 		.match = {.filters_max = c->filters_max,
 			.filter_bytes_max = c->filter_bytes_max,
+			.patterns_max = c->patterns_max,
+			.pattern_size_max = c->pattern_size_max,
 			.key = w->conf.key,
 			.counters = w->counters},
 		.counters = w->counters,
