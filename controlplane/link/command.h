@@ -24,8 +24,9 @@ struct command {
 		struct shm_declined declined;
 		struct shm_applied applied;
 		struct shm_work work;
+		struct shm_pattern pattern;
 	};
-	struct span text; /* of PART, STORE, SUBSCRIBE, UNSUBSCRIBE; else empty */
+	struct span text; /* of PART, STORE, SUBSCRIBE, UNSUBSCRIBE, PATTERN; else empty */
 	uint8_t bytes[COMMAND_TEXT_MAX];
 };
 

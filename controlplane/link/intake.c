@@ -41,6 +41,8 @@ static void greet(struct controlplane *cp, uint32_t worker, struct sessions_now 
 	forget(&cp->peers[worker]);
 	registry_worker_gone(cp->registry, worker);
 	cp->peers[worker].greeted = true;
+	if (worker == 0 && cp->compile != NULL)
+		compile_forget(cp->compile, now.us);
 	sessions_hello(
 		cp->sessions, worker, cp->dp_generation, cp->command->hello.loaded != 0, now);
 }
@@ -88,6 +90,17 @@ static bool work(struct controlplane *cp, uint32_t worker, struct sessions_now n
 	return true;
 }
 
+/* All workers have the same filters, so one says which are patterns. */
+static void note_pattern(struct controlplane *cp, uint32_t worker, struct sessions_now now)
+{
+	const struct shm_pattern *p = &cp->command->pattern;
+
+	if (worker != 0)
+		counter_err(cp->counters, ERR_SLOT_BAD);
+	else if (cp->compile != NULL)
+		compile_news(cp->compile, p->pattern, p->added != 0, cp->command->text, now.us);
+}
+
 /* False: it cannot be taken now; the slot stays. */
 static bool perform(struct controlplane *cp, uint32_t worker, struct sessions_now now)
 {
@@ -125,6 +138,9 @@ static bool perform(struct controlplane *cp, uint32_t worker, struct sessions_no
 	case SHM_COMMAND_SETTLED:
 	case SHM_COMMAND_ENDED:
 		return work(cp, worker, now);
+	case SHM_COMMAND_PATTERN:
+		note_pattern(cp, worker, now);
+		return true;
 	case SHM_COMMANDS:
 		break;
 	}
@@ -135,7 +151,7 @@ static bool perform(struct controlplane *cp, uint32_t worker, struct sessions_no
 static bool reject(struct controlplane *cp, uint32_t worker, const struct shm_slot *slot,
 	struct sessions_now now)
 {
-	const bool is_work = slot->type >= SHM_COMMAND_STORE && slot->type < SHM_COMMANDS;
+	const bool is_work = slot->type >= SHM_COMMAND_STORE && slot->type <= SHM_COMMAND_ENDED;
 
 	if (is_work && slot->work.sequence != 0)
 		return refuse(cp, worker, slot->work.sequence, now);

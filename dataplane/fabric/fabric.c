@@ -252,6 +252,11 @@ bool fabric_filter_matches(struct fabric *f, struct span filter, struct span top
 	return id != MATCH_NONE && match_one(f->match, id, topic);
 }
 
+struct match *fabric_match(struct fabric *f)
+{
+	return f->match;
+}
+
 /* Connections are the lowest subscribers. */
 bool fabric_filter_wanted(const struct fabric *f, uint32_t filter)
 {

@@ -82,6 +82,7 @@ struct span fabric_filter_text(const struct fabric *f, uint32_t filter);
 MUST_USE enum err fabric_filter_judge(struct fabric *f, struct span filter);
 /* Does it match? False also if nobody has it. */
 MUST_USE bool fabric_filter_matches(struct fabric *f, struct span filter, struct span topic);
+struct match *fabric_match(struct fabric *f); /* for who brings compiled patterns */
 bool fabric_filter_wanted(const struct fabric *f, uint32_t filter); /* has a connection it? */
 
 /* Delivers a whole message to every matching subscriber of the kinds in `scope`, in order of kind,

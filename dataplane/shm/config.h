@@ -40,6 +40,9 @@ struct shm_config {
 	uint32_t session_expiry_max_s;
 	uint32_t retained_max; /* topics, of a worker */
 	uint32_t patterns_session_max;
+	uint64_t compile_memory_max, compile_database_max; /* of the compiler of patterns */
+	uint32_t compile_time_s;                           /* its processor time, for a set */
+	uint32_t reserved32;
 	uint64_t retained_bytes_max; /* topics and values, of a worker */
 	uint64_t wal_bytes_max;
 	uint64_t sync_interval_us; /* journal: until the next sync */

@@ -27,6 +27,7 @@ enum shm_command {
 	SHM_COMMAND_RECEIVED,
 	SHM_COMMAND_SETTLED,
 	SHM_COMMAND_ENDED,
+	SHM_COMMAND_PATTERN, /* struct shm_pattern: one has come or gone; of worker 0 */
 	SHM_COMMANDS
 };
 
@@ -68,6 +69,7 @@ struct shm_slot {
 		struct shm_declined declined;
 		struct shm_publish publish;
 		struct shm_retained retained;
+		struct shm_pattern pattern;
 	};
 	uint32_t sender;   /* low 32 bits of the sender's generation */
 	uint32_t receiver; /* of the receiver's, as the sender knew it; 0: whoever it is */

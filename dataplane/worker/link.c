@@ -7,6 +7,7 @@
  * is told of every live session and asked every open question once more. */
 #include "dataplane/base/assert.h"
 #include "dataplane/shm/doorbell.h"
+#include "dataplane/worker/tiers.h"
 #include "dataplane/worker/worker_internal.h"
 #include "dataplane/worker/works_internal.h"
 
@@ -38,6 +39,14 @@ bool link_push(struct worker *w, enum shm_command type, const void *body, size_t
 bool link_put(struct worker *w, const struct span *parts, size_t count, struct shm_text *out)
 {
 	return shm_arena_put(&w->link.arena, &w->link.commands, parts, count, out);
+}
+
+bool link_has_spare_room(const struct worker *w)
+{
+	const struct worker_link *l = &w->link;
+
+	return linked(w) && !l->resyncing && !l->introducing &&
+	       shm_tx_room(&l->commands) > REQUEST_ROOM;
 }
 
 /* The first word of a generation, to one of theirs. False: no room now. */
@@ -405,6 +414,7 @@ static void begin_resync(struct worker *w, uint64_t generation)
 	l->farewell_count = 0; /* it never knew them */
 	l->resync_at = 0;
 	works_rewind(w);
+	tiers_renew(w);
 	l->introducing = true;
 	l->resyncing = !greet(w);
 	if (!works_loaded(w))

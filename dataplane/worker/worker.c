@@ -4,6 +4,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/base/effect.h"
 #include "dataplane/worker/route.h"
+#include "dataplane/worker/tiers.h"
 
 #include <rte_mempool.h>
 #include <rte_prefetch.h>
@@ -327,6 +328,7 @@ bool worker_turn(struct worker *w, uint64_t now_us)
 	w->busy |= link_poll(w); /* before the NIC: two full queues cannot wait for each other */
 	w->busy |= peers_poll(w);
 	w->busy |= route_poll(w);
+	w->busy |= tiers_poll(w);
 	worker_run_again(w);
 	receive(w);
 	run_timers(w);
