@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -69,6 +70,8 @@ int main(void)
 	struct span database = {NULL, 0};
 	uint32_t culprit;
 
+	/* It was started by a descriptor, whose number would be its name. */
+	prctl(PR_SET_NAME, "signalbox-compi");
 	const uint32_t count = read_filters(read_input(), filters);
 	const enum err e = set_compile(filters, count, &database, &culprit);
 	if (e != ERR_NONE && culprit == SET_NOBODY)

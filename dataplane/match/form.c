@@ -49,22 +49,65 @@ static enum err read_expression(struct filter_form *f)
 	return ERR_NONE;
 }
 
+static int digit(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
+}
+
+/* Into the form's own room, where there is a '%' at all. */
+static enum err decode(struct filter_form *f)
+{
+	const struct span s = f->body;
+	size_t n = 0;
+
+	if (s.size > FORM_BODY_MAX)
+		return ERR_EXPRESSION_SIZE;
+	if (s.size == 0 || memchr(s.at, '%', s.size) == NULL)
+		return ERR_NONE;
+	for (size_t i = 0; i < s.size; i++) {
+		f->room[n] = s.at[i];
+		if (s.at[i] == '%') {
+			const int high = i + 2 < s.size ? digit(s.at[i + 1]) : -1;
+			const int low = i + 2 < s.size ? digit(s.at[i + 2]) : -1;
+			if (high < 0 || low < 0)
+				return ERR_FILTER_MALFORMED;
+			f->room[n] = (uint8_t)(high << 4 | low);
+			i += 2;
+		}
+		n++;
+	}
+	f->body = span_of(f->room, n);
+	return ERR_NONE;
+}
+
+static enum err read_special(struct filter_form *f)
+{
+	if (take_prefix(&f->body, "amqp/"))
+		f->kind = FORM_WORDS;
+	else if (take_prefix(&f->body, "regex/"))
+		f->kind = FORM_EXPRESSION;
+	else
+		return ERR_FILTER_MALFORMED;
+	const enum err e = decode(f);
+	if (e != ERR_NONE)
+		return e;
+	return f->kind == FORM_WORDS ? read_words(f) : read_expression(f);
+}
+
 enum err form_read(struct span filter, struct filter_form *out)
 {
-	*out = (struct filter_form){.kind = FORM_LEVELS, .body = filter};
+	out->kind = FORM_LEVELS;
+	out->irregular = out->sees_dollar = false;
+	out->body = filter;
 	if (filter.size > MATCH_FILTER_BYTES_MAX)
 		return ERR_MQTT_FILTER;
-	if (!take_prefix(&out->body, FORM_PREFIX)) {
-		const enum err e = match_levels_check(filter);
-		out->sees_dollar = e == ERR_NONE && filter.at[0] != '+' && filter.at[0] != '#';
-		return e;
-	}
-	if (take_prefix(&out->body, "amqp/")) {
-		out->kind = FORM_WORDS;
-		return read_words(out);
-	}
-	out->kind = FORM_EXPRESSION;
-	return take_prefix(&out->body, "regex/") ? read_expression(out) : ERR_FILTER_MALFORMED;
+	if (take_prefix(&out->body, FORM_PREFIX))
+		return read_special(out);
+	const enum err e = match_levels_check(filter);
+	out->sees_dollar = e == ERR_NONE && filter.at[0] != '+' && filter.at[0] != '#';
+	return e;
 }
 
 void form_levels(const struct filter_form *form, uint8_t *out)

@@ -93,7 +93,7 @@ struct key {
 	bool pattern;
 	uint32_t hash;
 	struct shape_form shape; /* of a wild one */
-	struct filter_form form;
+	const struct filter_form *form;
 };
 
 /* The top half: the tables want 32 bits, and these are as good as any. */
@@ -125,7 +125,7 @@ static struct span levels_of(const struct match *m, const struct filter_form *fo
 
 static struct key key_of(const struct match *m, struct span filter, const struct filter_form *form)
 {
-	struct key key = {.form = *form, .pattern = form->irregular};
+	struct key key = {.form = form, .pattern = form->irregular};
 	struct levels levels;
 
 	if (key.pattern) {
@@ -194,7 +194,7 @@ static enum err add_pattern(
 	if (f == NULL)
 		return ERR_FILTER_TABLE_FULL;
 	*id = f->id;
-	const uint32_t pattern = patterns_add(m, &key->form, f->id);
+	const uint32_t pattern = patterns_add(m, key->form, f->id);
 	ASSERT(pattern != POOL_NONE);
 	f->shape = MATCH_PATTERN | pattern;
 	return ERR_NONE;
@@ -235,8 +235,8 @@ static enum err add(struct match *m, const struct key *key, struct span filter, 
 {
 	struct span extra = {NULL, 0};
 
-	if (key->form.kind != FORM_LEVELS) {
-		const enum err e = patterns_prepare(m, &key->form, &extra);
+	if (key->form->kind != FORM_LEVELS) {
+		const enum err e = patterns_prepare(m, key->form, &extra);
 		if (e != ERR_NONE)
 			return e;
 	}
