@@ -226,6 +226,7 @@ static void create_compile(struct process *p, const struct shm_config *config, i
 		.memory_bytes = config->compile_memory_max,
 		.database_bytes = config->compile_database_max};
 	struct compile_conf conf = {.tiers = p->map.base[SHM_TIERS],
+		.workers = p->map.workers,
 		.patterns_max = config->patterns_max,
 		.text_bytes_max =
 			(size_t)config->patterns_max * config->pattern_size_max + SHM_TIER_BYTES,

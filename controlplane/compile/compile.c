@@ -82,7 +82,8 @@ struct compile *compile_create(const struct compile_conf *conf)
 	c->conf = *conf;
 	c->fresh_max = COMPILE_LARGE_MAX;
 	c->texts = malloc(TEXTS_MAX);
-	if (!members_create(&c->members, conf->patterns_max, conf->text_bytes_max, conf->key) ||
+	if (!members_create(&c->members, conf->workers * conf->patterns_max, conf->text_bytes_max,
+		    conf->key) ||
 		c->texts == NULL || !create_from_region(c))
 		compile_destroy(&c);
 	return c;
@@ -103,39 +104,33 @@ static void note_refused(const struct compile *c)
 	counter_set(c->conf.counters, COUNTER_PATTERNS_REFUSED, c->members.refused);
 }
 
-static void leave(struct compile *c, uint32_t number)
+void compile_forget(struct compile *c, uint32_t worker, uint64_t now_us)
 {
-	struct member *e = c->members.by_number[number];
+	const uint32_t from = worker * c->conf.patterns_max;
 
-	if (e != NULL)
-		members_number(&c->members, e, MEMBER_DEAD);
-}
-
-void compile_forget(struct compile *c, uint64_t now_us)
-{
-	for (uint32_t n = 0; n < c->members.numbers; n++)
-		leave(c, n);
+	ASSERT(worker < c->conf.workers);
+	for (uint32_t n = 0; n < c->conf.patterns_max; n++)
+		members_number(&c->members, from + n, NULL);
 	c->forgot_us = c->news_us = now_us;
 	c->greeted = true;
 	note_refused(c);
 }
 
-void compile_news(
-	struct compile *c, uint32_t pattern, bool added, struct span filter, uint64_t now_us)
+void compile_news(struct compile *c, const struct compile_news *news, uint64_t now_us)
 {
-	if (pattern >= c->members.numbers) {
+	struct member *e = NULL;
+
+	ASSERT(news->worker < c->conf.workers);
+	if (news->pattern >= c->conf.patterns_max) {
 		counter_err(c->conf.counters, ERR_SLOT_BAD);
 		return;
 	}
-	leave(c, pattern);
+	if (news->added)
+		e = members_create_one(&c->members, news->filter);
+	members_number(&c->members, news->worker * c->conf.patterns_max + news->pattern, e);
 	c->news_us = now_us;
-	if (added) {
-		struct member *e = members_create_one(&c->members, filter);
-		if (e != NULL)
-			members_number(&c->members, e, pattern);
-		if (c->first_us == 0)
-			c->first_us = now_us;
-	}
+	if (e != NULL && c->first_us == 0)
+		c->first_us = now_us;
 	note_refused(c);
 }
 

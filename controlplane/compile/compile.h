@@ -28,7 +28,8 @@ enum {
 
 struct compile_conf {
 	void *tiers; /* the region */
-	uint32_t patterns_max;
+	uint32_t workers;
+	uint32_t patterns_max; /* of each */
 	size_t text_bytes_max; /* of all patterns together */
 	struct compiler *compiler;
 	struct counters *counters;
@@ -39,10 +40,14 @@ struct compile;
 
 MUST_USE struct compile *compile_create(const struct compile_conf *conf); /* NULL: no memory */
 void compile_destroy(struct compile **c);
-/* Nobody has any pattern: those who have are about to say so. */
-void compile_forget(struct compile *c, uint64_t now_us);
-void compile_news(
-	struct compile *c, uint32_t pattern, bool added, struct span filter, uint64_t now_us);
+/* A worker has no pattern: what it has it is about to say. */
+void compile_forget(struct compile *c, uint32_t worker, uint64_t now_us);
+struct compile_news {
+	uint32_t worker, pattern; /* its number there */
+	bool added;
+	struct span filter;
+};
+void compile_news(struct compile *c, const struct compile_news *news, uint64_t now_us);
 bool compile_poll(struct compile *c, uint64_t now_us); /* true: it worked */
 uint64_t compile_next_us(const struct compile *c, uint64_t now_us);
 void compile_check(const struct compile *c); /* asserts its invariants; for tests */

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { PATTERNS = 12000, TEXT = 24 };
+enum { WORKERS = 2, PATTERNS = 12000, TEXT = 24 };
 
 /* Compiles anything but bombs: "bomb..." fails the set, "bad..." is refused by name. */
 static struct {
@@ -61,6 +61,7 @@ static void open_compile(void)
 {
 	static const struct compiler_ops ops = {start, poll_played};
 	const struct compile_conf conf = {.tiers = region,
+		.workers = WORKERS,
 		.patterns_max = PATTERNS,
 		.text_bytes_max = 1 << 20,
 		.compiler = &played.compiler,
@@ -82,7 +83,7 @@ static void begin(void)
 	memset(has, 0, sizeof(has));
 	now_us = 1000000;
 	open_compile();
-	compile_forget(compile, now_us);
+	compile_forget(compile, 0, now_us);
 }
 
 static void end(void)
@@ -91,16 +92,23 @@ static void end(void)
 	munmap(region, shm_region_bytes(SHM_TIERS, 1));
 }
 
+static void tell(uint32_t worker, uint32_t number, bool added, struct span text)
+{
+	const struct compile_news news = {worker, number, added, text};
+
+	compile_news(compile, &news, now_us);
+}
+
 static void add(uint32_t number, const char *text)
 {
 	snprintf(has[number], TEXT, "%s", text);
-	compile_news(compile, number, true, span_str(text), now_us);
+	tell(0, number, true, span_str(text));
 }
 
 static void drop(uint32_t number)
 {
 	has[number][0] = '\0';
-	compile_news(compile, number, false, span_of(NULL, 0), now_us);
+	tell(0, number, false, span_of(NULL, 0));
 }
 
 /* Lets it do all that it has to, whatever time that takes. */
@@ -333,7 +341,7 @@ static void a_restart_finds_what_is_compiled(void)
 	open_compile();
 	CU_ASSERT_FALSE(compile_poll(compile, now_us + 10000000));
 	CU_ASSERT_EQUAL(compile_next_us(compile, now_us), UINT64_MAX);
-	compile_forget(compile, now_us);
+	compile_forget(compile, 0, now_us);
 	add(1, "one");
 	add(2, "two");
 	settle();
@@ -345,6 +353,26 @@ static void a_restart_finds_what_is_compiled(void)
 	end();
 }
 
+/* Each worker says what it has; a text lives while anybody has it. */
+static void workers_have_numbers_of_their_own(void)
+{
+	begin();
+	compile_forget(compile, 1, now_us);
+	tell(0, 7, true, span_str("one"));
+	tell(1, 7, true, span_str("two"));
+	tell(1, 8, true, span_str("one"));
+	settle();
+	CU_ASSERT_EQUAL(count_of(0), 2);
+	tell(0, 7, false, span_of(NULL, 0));
+	settle();
+	CU_ASSERT_EQUAL(count_of(0), 2);
+	compile_forget(compile, 1, now_us);
+	compile_check(compile);
+	settle();
+	CU_ASSERT_EQUAL(count_of(0), 0);
+	end();
+}
+
 static void hostile_news_are_bounded(void)
 {
 	static char long_text[70000];
@@ -352,16 +380,16 @@ static void hostile_news_are_bounded(void)
 	begin();
 	memset(long_text, 'x', sizeof(long_text));
 	add(1, "one");
-	compile_news(compile, PATTERNS, true, span_str("x"), now_us);
-	compile_news(compile, UINT32_MAX, false, span_of(NULL, 0), now_us);
+	tell(0, PATTERNS, true, span_str("x"));
+	tell(0, UINT32_MAX, false, span_of(NULL, 0));
 	CU_ASSERT_EQUAL(counter_get(&counters, (enum counter)(COUNTER_NAMED + ERR_SLOT_BAD)), 2);
-	compile_news(compile, 2, true, span_of(long_text, sizeof(long_text)), now_us);
+	tell(0, 2, true, span_of(long_text, sizeof(long_text)));
 	for (uint32_t i = 3; i < 60; i++) {
 		long_text[0] = (char)i;
-		compile_news(compile, i, true, span_of(long_text, 65535), now_us);
+		tell(0, i, true, span_of(long_text, 65535));
 	}
 	for (uint32_t i = 2; i < 60; i++)
-		compile_news(compile, i, false, span_of(NULL, 0), now_us);
+		tell(0, i, false, span_of(NULL, 0));
 	/* Two numbers with one text: the later counts, the former's end says nothing of it. */
 	add(8, "one");
 	drop(1);
@@ -408,6 +436,7 @@ static const struct unit_test tests[] = {
 	{"a_compiler_that_does_not_start_is_tried_again",
 		a_compiler_that_does_not_start_is_tried_again},
 	{"a_restart_finds_what_is_compiled", a_restart_finds_what_is_compiled},
+	{"workers_have_numbers_of_their_own", workers_have_numbers_of_their_own},
 	{"hostile_news_are_bounded", hostile_news_are_bounded},
 	{"random_news_end_up_compiled", random_news_end_up_compiled},
 };

@@ -434,6 +434,7 @@ static void all_engines_agree_with_the_oracle(void)
 		memset(known, 0, sizeof(known));
 		m = match_create(&conf);
 		ASSERT(m != NULL);
+		m->shapes_cheap = rng_below(&rng, 8);
 		for (uint32_t i = 0; i < 6 && pairs < most; i++)
 			round_of();
 		match_check(m);

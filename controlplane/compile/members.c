@@ -54,10 +54,8 @@ struct member *members_create_one(struct members *m, struct span text)
 	e = malloc(sizeof(*e) + text.size);
 	if (e == NULL)
 		return NULL;
-	*e = (struct member){.hash = siphash(m->key, text),
-		.number = MEMBER_DEAD,
-		.size = (uint16_t)text.size,
-		.seat = MEMBER_NOWHERE};
+	*e = (struct member){
+		.hash = siphash(m->key, text), .size = (uint16_t)text.size, .seat = MEMBER_NOWHERE};
 	if (text.size > 0)
 		memcpy(e->text, text.at, text.size);
 	e->next = m->bucket[e->hash & m->mask];
@@ -89,17 +87,25 @@ static void count(struct members *m, const struct member *e, uint32_t by)
 	m->refused += member_lives(e) && e->refused && e->seat == MEMBER_NOWHERE ? by : 0;
 }
 
-void members_number(struct members *m, struct member *e, uint32_t number)
+static void use(struct members *m, struct member *e, uint32_t by)
 {
-	ASSERT(number == MEMBER_DEAD || number < m->numbers);
 	count(m, e, UINT32_MAX);
-	if (member_lives(e) && m->by_number[e->number] == e)
-		m->by_number[e->number] = NULL;
-	e->number = number;
-	if (member_lives(e))
-		m->by_number[number] = e;
+	e->users += by;
 	count(m, e, 1);
-	may_forget(m, e);
+}
+
+void members_number(struct members *m, uint32_t number, struct member *e)
+{
+	struct member *before = m->by_number[number];
+
+	ASSERT(number < m->numbers);
+	m->by_number[number] = e;
+	if (e != NULL)
+		use(m, e, 1);
+	if (before == NULL)
+		return;
+	use(m, before, UINT32_MAX);
+	may_forget(m, before);
 }
 
 void members_place(struct members *m, struct member *e, uint32_t seat)
@@ -133,6 +139,7 @@ void members_each(const struct members *m, members_visit *visit, void *owner)
 void members_check(const struct members *m)
 {
 	uint32_t alive[MEMBER_NOWHERE + 1] = {0}, all[MEMBER_NOWHERE + 1] = {0};
+	uint32_t users = 0;
 	size_t bytes = 0;
 
 	for (uint32_t b = 0; b <= m->mask; b++) {
@@ -140,11 +147,14 @@ void members_check(const struct members *m)
 			all[e->seat]++;
 			alive[e->seat] += member_lives(e);
 			bytes += e->size;
-			ASSERT(!member_lives(e) || m->by_number[e->number] == e);
+			users += e->users;
 			ASSERT(member_lives(e) || e->held || e->seat != MEMBER_NOWHERE);
 		}
 	}
 	ASSERT(memcmp(alive, m->alive, sizeof(alive)) == 0);
 	ASSERT(memcmp(all, m->all, sizeof(all)) == 0);
 	ASSERT(bytes == m->bytes);
+	for (uint32_t n = 0; n < m->numbers; n++)
+		users -= m->by_number[n] != NULL;
+	ASSERT(users == 0);
 }

@@ -1,6 +1,6 @@
-/* members.h - the patterns that compile.c knows: by text, by the dataplane's number, by tier.
+/* members.h - the patterns that compile.c knows: by text, by the workers' numbers, by tier.
  *
- * One for each text: alive while the dataplane has it, somewhere while a tier
+ * One for each text: alive while a worker has it, somewhere while a tier
  * has it; neither, and it is forgotten, unless a set under way holds it. */
 #pragma once
 #include "dataplane/base/attr.h"
@@ -8,14 +8,13 @@
 #include "dataplane/shm/tiers.h"
 
 enum {
-	MEMBER_DEAD = UINT32_MAX,        /* for its number */
 	MEMBER_NOWHERE = SHM_TIER_SEATS, /* for its seat */
 };
 
 struct member {
 	struct member *next; /* of those with like hashes */
 	uint64_t hash;
-	uint32_t number; /* the dataplane's */
+	uint32_t users; /* numbers that stand for it */
 	uint16_t size;
 	uint8_t seat;
 	bool refused; /* not to be compiled again */
@@ -27,7 +26,7 @@ struct members {
 	struct member **bucket;
 	struct member **by_number;
 	uint32_t mask;
-	uint32_t numbers; /* of the dataplane: below that */
+	uint32_t numbers; /* of all workers: below that */
 	uint32_t alive[MEMBER_NOWHERE + 1], all[MEMBER_NOWHERE + 1]; /* by seat */
 	uint32_t refused;                                            /* alive, nowhere */
 	size_t bytes, bytes_max;                                     /* of texts */
@@ -45,14 +44,14 @@ static inline struct span member_text(const struct member *e)
 
 static inline bool member_lives(const struct member *e)
 {
-	return e->number != MEMBER_DEAD;
+	return e->users > 0;
 }
 
 struct member *members_find(const struct members *m, struct span text); /* NULL */
-/* Finds or makes it, dead and nowhere: then give it a number or a seat. NULL: no room. */
+/* Finds or makes it, dead and nowhere: then it must get a number or a seat. NULL: no room. */
 MUST_USE struct member *members_create_one(struct members *m, struct span text);
 /* All of these may forget it. */
-void members_number(struct members *m, struct member *e, uint32_t number); /* or MEMBER_DEAD */
+void members_number(struct members *m, uint32_t number, struct member *e); /* NULL: nothing */
 void members_place(struct members *m, struct member *e, uint32_t seat);
 void members_refuse(struct members *m, struct member *e);
 void members_hold(struct members *m, struct member *e, bool held);

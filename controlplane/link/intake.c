@@ -41,8 +41,8 @@ static void greet(struct controlplane *cp, uint32_t worker, struct sessions_now 
 	forget(&cp->peers[worker]);
 	registry_worker_gone(cp->registry, worker);
 	cp->peers[worker].greeted = true;
-	if (worker == 0 && cp->compile != NULL)
-		compile_forget(cp->compile, now.us);
+	if (cp->compile != NULL)
+		compile_forget(cp->compile, worker, now.us);
 	sessions_hello(
 		cp->sessions, worker, cp->dp_generation, cp->command->hello.loaded != 0, now);
 }
@@ -90,15 +90,13 @@ static bool work(struct controlplane *cp, uint32_t worker, struct sessions_now n
 	return true;
 }
 
-/* All workers have the same filters, so one says which are patterns. */
 static void note_pattern(struct controlplane *cp, uint32_t worker, struct sessions_now now)
 {
 	const struct shm_pattern *p = &cp->command->pattern;
+	const struct compile_news news = {worker, p->pattern, p->added != 0, cp->command->text};
 
-	if (worker != 0)
-		counter_err(cp->counters, ERR_SLOT_BAD);
-	else if (cp->compile != NULL)
-		compile_news(cp->compile, p->pattern, p->added != 0, cp->command->text, now.us);
+	if (cp->compile != NULL)
+		compile_news(cp->compile, &news, now.us);
 }
 
 /* False: it cannot be taken now; the slot stays. */

@@ -1,6 +1,7 @@
 /* internal.h - the matcher's inside, for its own files and for tests that look in. */
 #pragma once
 #include "dataplane/match/patterns_internal.h"
+#include "dataplane/match/plan.h"
 #include "dataplane/match/shapes.h"
 #include "dataplane/match/store.h"
 
@@ -17,9 +18,10 @@ struct match {
 	struct patterns patterns;
 	struct hash_key key;
 	struct counters *counters;
-	uint32_t hash_mask; /* all ones; tests take bits away to make hashes collide */
-	bool matching;      /* in match_topic: no changes now */
-	uint8_t *levels;    /* room for the levels of a filter of words */
+	uint32_t hash_mask;    /* all ones; tests take bits away to make hashes collide */
+	uint32_t shapes_cheap; /* PLAN_SHAPES; tests set others */
+	bool matching;         /* in match_topic: no changes now */
+	uint8_t *levels;       /* room for the levels of a filter of words */
 };
 
 void match_check(const struct match *m);

@@ -54,6 +54,7 @@ struct match *match_create(const struct match_conf *conf)
 	m->key = conf->key;
 	m->counters = conf->counters;
 	m->hash_mask = UINT32_MAX;
+	m->shapes_cheap = PLAN_SHAPES;
 	index_init(&m->exact, memory, conf->filters_max);
 	memory += index_bytes(conf->filters_max);
 	index_init(&m->shaped, memory, conf->filters_max);
@@ -145,18 +146,28 @@ static struct key key_of(const struct match *m, struct span filter, const struct
 	return key;
 }
 
-static uint32_t find(const struct match *m, const struct key *key, struct span filter)
+static uint32_t find_in(
+	const struct match *m, const struct index *ix, uint32_t hash, struct span filter)
 {
-	const struct index *ix = key->wild ? &m->shaped : &m->exact;
-	uint32_t at = index_home(ix, key->hash);
+	uint32_t at = index_home(ix, hash);
 
 	for (;;) {
-		const uint32_t id = index_next(ix, key->hash, &at);
+		const uint32_t id = index_next(ix, hash, &at);
 		if (id == INDEX_NONE)
 			return MATCH_NONE;
 		if (span_equal(match_text(m, id), filter))
 			return id;
 	}
+}
+
+/* A regular one may have become a pattern: plan.h. */
+static uint32_t find(const struct match *m, const struct key *key, struct span filter)
+{
+	const uint32_t id = find_in(m, key->wild ? &m->shaped : &m->exact, key->hash, filter);
+
+	if (id != MATCH_NONE || !key->wild || m->patterns.regular == 0)
+		return id;
+	return find_in(m, &m->exact, hash_exact(m, filter), filter);
 }
 
 uint32_t match_find(const struct match *m, struct span filter)
@@ -221,6 +232,33 @@ static enum err add_regular(
 	return ERR_NONE;
 }
 
+static bool has_room_for_pattern(const struct match *m, const struct filter_form *form)
+{
+	const struct patterns *p = &m->patterns;
+
+	return p->pool.out < p->pool.count && form->body.size <= p->size_max;
+}
+
+/* plan.h */
+static bool is_cheaper_as_pattern(const struct match *m, const struct key *key)
+{
+	if (!key->wild || shapes_find(&m->shapes, &key->shape) != SHAPES_NONE ||
+		!has_room_for_pattern(m, key->form))
+		return false;
+	const uint32_t shapes = m->shapes.pool.out;
+	return shapes == MATCH_SHAPES_MAX ||
+	       (shapes >= m->shapes_cheap && m->patterns.interpreted < PLAN_WAITING);
+}
+
+static void plan(const struct match *m, struct key *key, struct span filter)
+{
+	if (key->pattern || !is_cheaper_as_pattern(m, key))
+		return;
+	key->pattern = true;
+	key->wild = false;
+	key->hash = hash_exact(m, filter);
+}
+
 enum err match_judge(struct match *m, struct span filter)
 {
 	struct filter_form form;
@@ -254,9 +292,12 @@ enum err match_insert(struct match *m, struct span filter, uint32_t *id)
 	const enum err e = form_read(filter, &form);
 	if (e != ERR_NONE)
 		return e;
-	const struct key key = key_of(m, filter, &form);
+	struct key key = key_of(m, filter, &form);
 	*id = find(m, &key, filter);
-	return *id != MATCH_NONE ? ERR_NONE : add(m, &key, filter, id);
+	if (*id != MATCH_NONE)
+		return ERR_NONE;
+	plan(m, &key, filter);
+	return add(m, &key, filter, id);
 }
 
 void match_remove(struct match *m, uint32_t id)

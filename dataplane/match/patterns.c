@@ -24,7 +24,7 @@ size_t patterns_bytes(const struct match_conf *conf)
 {
 	return pool_part(conf) + news_part(conf) + round_up(sizeof(struct regex_tree)) +
 	       round_up(sizeof(struct regex_room)) + round_up(REGEX_PROGRAM_BYTES_MAX) +
-	       round_up(FORM_TOPIC_MAX + 1);
+	       round_up(MATCH_FILTER_BYTES_MAX + 1);
 }
 
 void patterns_init(struct patterns *p, void *memory, const struct match_conf *conf)
@@ -94,6 +94,7 @@ static void begin_interpreting(struct patterns *p, uint32_t pattern)
 	at->seat = PATTERN_INTERPRETED;
 	at->prev = POOL_NONE;
 	at->next = p->first;
+	p->interpreted++;
 	if (p->first != POOL_NONE)
 		pattern_at(p, p->first)->prev = pattern;
 	p->first = pattern;
@@ -101,6 +102,7 @@ static void begin_interpreting(struct patterns *p, uint32_t pattern)
 
 static void end_interpreting(struct patterns *p, const struct pattern *at)
 {
+	p->interpreted--;
 	if (at->prev == POOL_NONE)
 		p->first = at->next;
 	else
@@ -137,7 +139,9 @@ uint32_t patterns_add(struct match *m, const struct filter_form *form, uint32_t 
 	*pattern_at(p, pattern) = (struct pattern){.filter = filter,
 		.serial = ++p->serials,
 		.kind = form->kind,
-		.sees_dollar = form->sees_dollar};
+		.sees_dollar = form->sees_dollar,
+		.regular = !form->irregular};
+	p->regular += !form->irregular;
 	begin_interpreting(p, pattern);
 	tell(p, pattern);
 	counter_add(m->counters, COUNTER_PATTERNS, 1);
@@ -149,6 +153,7 @@ void patterns_drop(struct match *m, uint32_t pattern)
 	struct patterns *p = &m->patterns;
 
 	patterns_move(m, pattern, PATTERN_INTERPRETED);
+	p->regular -= pattern_at(p, pattern)->regular;
 	end_interpreting(p, pattern_at(p, pattern));
 	tell(p, pattern);
 	pool_put(&p->pool, pattern);
@@ -189,11 +194,18 @@ void match_repeat_news(struct match *m)
 			tell(p, i);
 }
 
+/* MQTT-5.0 4.7.2-1, and what docs/reference/filters.md says of long topics. */
+static bool may_see(const struct pattern *at, struct span topic)
+{
+	return (topic.size <= FORM_TOPIC_MAX || at->regular) &&
+	       (topic.at[0] != '$' || at->sees_dollar);
+}
+
 bool patterns_one(struct match *m, const struct filter *f, struct span topic)
 {
 	const struct pattern *at = pattern_at(&m->patterns, f->shape & ~(uint32_t)MATCH_PATTERN);
 
-	if (topic.size > FORM_TOPIC_MAX || (topic.at[0] == '$' && !at->sees_dollar))
+	if (!may_see(at, topic))
 		return false;
 	if (at->kind == FORM_EXPRESSION)
 		return regex_run(store_extra(f).at, topic, m->patterns.room);
@@ -229,7 +241,7 @@ struct scanning {
 	struct match *m;
 	struct tier *tier;
 	uint32_t seat;
-	bool dollar;
+	struct span topic;
 	struct search_hit *to;
 };
 
@@ -240,7 +252,7 @@ static void on_scan_hit(void *owner, uint32_t index)
 	const struct tier_note note = tier_notes(s->tier)[index];
 
 	const struct pattern *at = patterns_noted(&s->m->patterns, note);
-	if (at == NULL || at->seat != s->seat || (s->dollar && !at->sees_dollar))
+	if (at == NULL || at->seat != s->seat || !may_see(at, s->topic))
 		return;
 	s->to->hits++;
 	s->to->hit(s->to->owner, at->filter);
@@ -249,7 +261,7 @@ static void on_scan_hit(void *owner, uint32_t index)
 static void scan(struct match *m, struct span topic, struct search_hit *to)
 {
 	struct patterns *p = &m->patterns;
-	struct scanning s = {.m = m, .dollar = topic.at[0] == '$', .to = to};
+	struct scanning s = {.m = m, .topic = topic, .to = to};
 
 	memcpy(p->scanned, topic.at, topic.size);
 	p->scanned[topic.size] = 0;
@@ -264,7 +276,7 @@ static void scan(struct match *m, struct span topic, struct search_hit *to)
 
 void patterns_match(struct match *m, struct span topic, struct search_hit *to)
 {
-	if (topic.size > FORM_TOPIC_MAX)
+	if (topic.size > FORM_TOPIC_MAX && m->patterns.regular == 0)
 		return;
 	if (m->patterns.first != POOL_NONE)
 		interpret(m, topic, to);
@@ -284,13 +296,14 @@ static void check_one(const struct match *m, uint32_t pattern)
 void patterns_check(const struct match *m)
 {
 	const struct patterns *p = &m->patterns;
-	uint32_t interpreted = 0, listed = 0;
+	uint32_t interpreted = 0, listed = 0, regular = 0;
 
 	for (uint32_t i = 0; i < p->pool.count; i++) {
 		if (!pool_taken(&p->pool, i))
 			continue;
 		check_one(m, i);
 		interpreted += pattern_at(p, i)->seat == PATTERN_INTERPRETED;
+		regular += pattern_at(p, i)->regular;
 	}
 	for (uint32_t i = p->first; i != POOL_NONE; i = pattern_at(p, i)->next) {
 		ASSERT(pool_taken(&p->pool, i));
@@ -298,5 +311,7 @@ void patterns_check(const struct match *m)
 		listed++;
 	}
 	ASSERT(interpreted == listed);
+	ASSERT(interpreted == p->interpreted);
+	ASSERT(regular == p->regular);
 	ASSERT(p->news_count <= p->pool.count);
 }

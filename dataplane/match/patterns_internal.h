@@ -14,6 +14,7 @@ struct pattern {
 	uint8_t kind;        /* enum form_kind */
 	uint8_t seat;        /* whose tier reports it; PATTERN_INTERPRETED: none does */
 	bool sees_dollar;
+	bool regular; /* MQTT knows no limit of topics for it */
 };
 
 /* How far a tier is. */
@@ -21,7 +22,9 @@ enum tier_stage { TIER_NONE, TIER_LOOK_UP, TIER_GIVE_BACK, TIER_RELIEVE };
 
 struct patterns {
 	struct pool pool;
-	uint32_t first;   /* the interpreted ones */
+	uint32_t first; /* the interpreted ones */
+	uint32_t interpreted;
+	uint32_t regular; /* patterns by plan alone */
 	uint32_t serials; /* given so far */
 	uint32_t marks;
 	uint32_t size_max;
@@ -35,7 +38,7 @@ struct patterns {
 	struct regex_tree *tree; /* room to read one in */
 	struct regex_room *room; /* and to run one */
 	void *program;
-	uint8_t *scanned; /* a topic and a NUL */
+	uint8_t *scanned; /* a topic of any size and a NUL */
 };
 
 struct match;

@@ -14,7 +14,7 @@ static uint32_t hits;
 
 static struct match *make(uint32_t patterns_max, uint32_t size_max)
 {
-	const struct match_conf conf = {.filters_max = 64,
+	const struct match_conf conf = {.filters_max = 256,
 		.filter_bytes_max = 1 << 20,
 		.patterns_max = patterns_max,
 		.pattern_size_max = size_max,
@@ -239,6 +239,79 @@ static void limits_are_kept(void)
 	finish(&m);
 }
 
+static uint32_t shape_filter(struct match *m, uint32_t bits, char last, enum err *e)
+{
+	char filter[] = "x/x/x/x/x/x/x/x/x/x";
+	uint32_t id;
+
+	for (uint32_t i = 0; i < 9; i++)
+		filter[2 * i] = bits >> i & 1 ? '+' : 'x';
+	filter[18] = last;
+	*e = match_insert(m, span_str(filter), &id);
+	return id;
+}
+
+/* Rare shapes become patterns, once there are so many that a scan is cheaper; and are found,
+ * removed, and asked about topics of any size like others. */
+static void rare_shapes_become_patterns(void)
+{
+	struct match *m = make(40, 64);
+	enum err e;
+
+	m->shapes_cheap = 8;
+	for (uint32_t bits = 1; bits <= 20; bits++) {
+		(void)shape_filter(m, bits, 'x', &e);
+		CU_ASSERT_EQUAL(e, ERR_NONE);
+	}
+	CU_ASSERT_EQUAL(m->shapes.pool.out, 8);
+	CU_ASSERT_EQUAL(counter_get(&counters, COUNTER_PATTERNS), 12);
+	CU_ASSERT_EQUAL(hits_of(m, "x/x/x/x/x/x/x/x/x/x"), 20);
+	/* A shape in use takes another, and one that is a pattern is found again. */
+	const uint32_t shaped = shape_filter(m, 3, 'y', &e);
+	CU_ASSERT_FALSE(match_is_pattern(store_at(&m->store, shaped)));
+	const uint32_t before = (uint32_t)counter_get(&counters, COUNTER_FILTERS);
+	const uint32_t again = shape_filter(m, 20, 'x', &e);
+	CU_ASSERT_EQUAL(counter_get(&counters, COUNTER_FILTERS), before);
+	CU_ASSERT_TRUE(match_is_pattern(store_at(&m->store, again)));
+	match_remove(m, again);
+	CU_ASSERT_EQUAL(hits_of(m, "x/x/x/x/x/x/x/x/x/x"), 19);
+	/* A first level that is long: those match that have '+' there, the odd ones to 19. */
+	static const char rest[] = "/x/x/x/x/x/x/x/x/x";
+	char topic[FORM_TOPIC_MAX + sizeof(rest)];
+	memset(topic, 'x', FORM_TOPIC_MAX);
+	memcpy(topic + FORM_TOPIC_MAX, rest, sizeof(rest));
+	CU_ASSERT_EQUAL(hits_of(m, topic), 10);
+	finish(&m);
+}
+
+/* While too many wait for being compiled, or there is no room for patterns, shapes are taken. */
+static void patterns_that_wait_are_few(void)
+{
+	struct match *m = make(2 * PLAN_WAITING, 64);
+	enum err e;
+
+	m->shapes_cheap = 4;
+	for (uint32_t bits = 1; bits < 60; bits++)
+		(void)shape_filter(m, bits, 'x', &e);
+	CU_ASSERT_EQUAL(m->shapes.pool.out, 4);
+	CU_ASSERT_EQUAL(m->patterns.interpreted, 55);
+	for (uint32_t bits = 60; bits < 120; bits++)
+		(void)shape_filter(m, bits, 'x', &e);
+	CU_ASSERT_EQUAL(m->patterns.interpreted, PLAN_WAITING);
+	CU_ASSERT_EQUAL(m->shapes.pool.out, 119 - PLAN_WAITING);
+	CU_ASSERT_EQUAL(hits_of(m, "x/x/x/x/x/x/x/x/x/x"), 119);
+	finish(&m);
+	m = make(2, 64);
+	m->shapes_cheap = 4;
+	for (uint32_t bits = 1; bits < 60; bits++) {
+		(void)shape_filter(m, bits, 'x', &e);
+		CU_ASSERT_EQUAL(e, ERR_NONE);
+	}
+	CU_ASSERT_EQUAL(m->shapes.pool.out, 57);
+	CU_ASSERT_EQUAL(hits_of(m, "x/x/x/x/x/x/x/x/x/x"), 59);
+	finish(&m);
+}
+
 static void expect_news(struct match *m, bool added, const char *text)
 {
 	struct match_news n;
@@ -296,6 +369,8 @@ static const struct unit_test tests[] = {
 	{"what_is_refused", what_is_refused},
 	{"regular_words_need_no_pattern", regular_words_need_no_pattern},
 	{"limits_are_kept", limits_are_kept},
+	{"rare_shapes_become_patterns", rare_shapes_become_patterns},
+	{"patterns_that_wait_are_few", patterns_that_wait_are_few},
 	{"news_are_said_once", news_are_said_once},
 	{"readers_stay_inside", readers_stay_inside},
 };

@@ -27,7 +27,7 @@ enum shm_command {
 	SHM_COMMAND_RECEIVED,
 	SHM_COMMAND_SETTLED,
 	SHM_COMMAND_ENDED,
-	SHM_COMMAND_PATTERN, /* struct shm_pattern: one has come or gone; of worker 0 */
+	SHM_COMMAND_PATTERN, /* struct shm_pattern: one has come or gone */
 	SHM_COMMANDS
 };
 

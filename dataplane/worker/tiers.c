@@ -44,13 +44,10 @@ bool tiers_poll(struct worker *w)
 		moved = letters_take_in(letters, fabric_match(w->fabric));
 		note_bad(w, letters);
 	}
-	if (w->conf.worker == 0)
-		moved |= tell_news(w);
-	return moved;
+	return tell_news(w) || moved;
 }
 
 void tiers_renew(struct worker *w)
 {
-	if (w->conf.worker == 0)
-		match_repeat_news(fabric_match(w->fabric));
+	match_repeat_news(fabric_match(w->fabric));
 }

@@ -1,8 +1,9 @@
 /* tiers.h - compiled patterns, as a worker sees them: letters of the service thread into its
  * matcher, and news of patterns to the control plane.
  *
- * All workers have the same filters, so worker 0 alone tells the control plane
- * which patterns there are. Not here: the letters (letters.h), who makes tiers (service.h). */
+ * All workers have the same filters, but each plans for itself which are
+ * patterns (match/plan.h), so each tells. Not here: the letters (letters.h), who makes tiers
+ * (service.h). */
 #pragma once
 #include <stdbool.h>
 

@@ -30,6 +30,7 @@ static bool open_control(struct rig *r)
 		.memory_bytes = r->conf.memory_bytes,
 		.database_bytes = r->conf.database_bytes};
 	struct compile_conf compile = {.tiers = r->region,
+		.workers = RIG_WORKERS,
 		.patterns_max = r->conf.patterns_max,
 		.text_bytes_max = 32 << 20,
 		.counters = &r->control,
@@ -64,6 +65,12 @@ static void open_matchers(struct rig *r)
 	}
 }
 
+static void forget(struct rig *r)
+{
+	for (uint32_t w = 0; w < RIG_WORKERS; w++)
+		compile_forget(r->compile, w, rig_clock_us());
+}
+
 bool rig_start(struct rig *r, const struct rig_conf *conf)
 {
 	*r = (struct rig){.conf = *conf};
@@ -77,7 +84,7 @@ bool rig_start(struct rig *r, const struct rig_conf *conf)
 	r->service = service_create(&service);
 	ASSERT(r->service != NULL);
 	open_matchers(r);
-	compile_forget(r->compile, rig_clock_us());
+	forget(r);
 	return true;
 }
 
@@ -102,8 +109,9 @@ void rig_restart_control(struct rig *r)
 	close_control(r);
 	const bool opened = open_control(r);
 	ASSERT(opened);
-	compile_forget(r->compile, rig_clock_us());
-	match_repeat_news(r->match[0]);
+	forget(r);
+	for (uint32_t w = 0; w < RIG_WORKERS; w++)
+		match_repeat_news(r->match[w]);
 }
 
 enum err rig_insert(struct rig *r, struct span filter)
@@ -125,14 +133,15 @@ void rig_remove(struct rig *r, struct span filter)
 	}
 }
 
-static bool tell_news(struct rig *r)
+bool rig_tell(struct rig *r, uint32_t worker)
 {
 	struct match_news n;
 	bool moved = false;
 
-	while (match_next_news(r->match[0], &n)) {
-		compile_news(r->compile, n.pattern, n.added, n.text, rig_clock_us());
-		match_took_news(r->match[0]);
+	while (match_next_news(r->match[worker], &n)) {
+		const struct compile_news news = {worker, n.pattern, n.added, n.text};
+		compile_news(r->compile, &news, rig_clock_us());
+		match_took_news(r->match[worker]);
 		moved = true;
 	}
 	return moved;
@@ -140,11 +149,11 @@ static bool tell_news(struct rig *r)
 
 bool rig_step(struct rig *r)
 {
-	bool moved = tell_news(r);
+	bool moved = compile_poll(r->compile, rig_clock_us());
 
-	moved |= compile_poll(r->compile, rig_clock_us());
 	moved |= service_poll(r->service);
 	for (uint32_t w = 0; w < RIG_WORKERS; w++) {
+		moved |= rig_tell(r, w);
 		const bool took = letters_take_in(&r->letters[w], r->match[w]);
 		r->moved += took;
 		moved |= took;

@@ -33,6 +33,7 @@ void rig_stop(struct rig *r);
 void rig_restart_control(struct rig *r); /* as after a kill */
 enum err rig_insert(struct rig *r, struct span filter);
 void rig_remove(struct rig *r, struct span filter);
+bool rig_tell(struct rig *r, uint32_t worker); /* its news, to the control plane */
 /* A step of everybody. True: somebody did something. */
 bool rig_step(struct rig *r);
 /* Steps until nothing is left to do; bounded. */
