@@ -36,14 +36,17 @@ enum {
 	BUSY_TURNS = 64, /* turns with work between two looks at the descriptors */
 	NAP_US_MIN = 50, /* without a doorbell */
 	NAP_US_MAX = 1000,
+	TRIAL_CPU_S =
+		2, /* processor time for a batch of expressions before they are subscribed to */
 };
 
 struct process {
 	struct shm_map map;
 	struct controlplane *cp;
 	struct storage *store;
-	struct compiler *compiler;
+	struct compiler *compiler, *trier; /* of sets, of single expressions */
 	struct compile *compile;
+	struct trials *trials;
 	struct ipc_server server;
 	int signals;
 	uint64_t nap_us;
@@ -218,34 +221,44 @@ static void open_store(struct process *p, const char *data, const struct shm_con
 	ASSERT(p->store != NULL);
 }
 
+static struct compiler *create_compiler(const struct shm_config *config, int program, bool each)
+{
+	const struct process_conf conf = {.program = program,
+		.cpu_s = each ? TRIAL_CPU_S : config->compile_time_s,
+		.memory_bytes = config->compile_memory_max,
+		.database_bytes = config->compile_database_max,
+		.each = each};
+
+	return process_create(&conf);
+}
+
 /* Without memory for compiled patterns, or without the program, they are interpreted. */
 static void create_compile(struct process *p, const struct shm_config *config, int program)
 {
-	const struct process_conf process = {.program = program,
-		.cpu_s = config->compile_time_s,
-		.memory_bytes = config->compile_memory_max,
-		.database_bytes = config->compile_database_max};
+	struct counters *counters = shm_counters(p->map.base[SHM_CP_COUNTERS], 0);
 	struct compile_conf conf = {.tiers = p->map.base[SHM_TIERS],
 		.workers = p->map.workers,
 		.patterns_max = config->patterns_max,
 		.text_bytes_max =
 			(size_t)config->patterns_max * config->pattern_size_max + SHM_TIER_BYTES,
-		.counters = shm_counters(p->map.base[SHM_CP_COUNTERS], 0)};
+		.counters = counters};
+	const bool compiles = conf.tiers != NULL && program >= 0;
 
-	if (conf.tiers == NULL)
-		return;
-	if (program < 0) {
+	if (program < 0)
 		fputs("signalbox-controlplane: no signalbox-compiler beside it: patterns are not "
 		      "compiled\n",
 			stderr);
-		return;
-	}
 	if (getrandom(&conf.key, sizeof(conf.key), 0) != (ssize_t)sizeof(conf.key))
 		fail(EXIT_FAILURE, "getrandom", strerror(errno));
-	p->compiler = process_create(&process);
-	conf.compiler = p->compiler;
-	p->compile = p->compiler == NULL ? NULL : compile_create(&conf);
-	if (p->compile == NULL)
+	if (compiles) {
+		p->compiler = create_compiler(config, program, false);
+		p->trier = create_compiler(config, program, true);
+		conf.compiler = p->compiler;
+		p->compile = compile_create(&conf);
+	}
+	p->trials = trials_create(p->trier, counters);
+	if (p->trials == NULL ||
+		(compiles && (p->compiler == NULL || p->trier == NULL || p->compile == NULL)))
 		fail(EXIT_FAILURE, "patterns", "no memory");
 }
 
@@ -258,7 +271,8 @@ static void create(struct process *p, const struct shm_config *config)
 		.pid = (uint32_t)getpid(),
 		.config = config,
 		.store = p->store,
-		.compile = p->compile};
+		.compile = p->compile,
+		.trials = p->trials};
 
 	if (getrandom(&conf.key, sizeof(conf.key), 0) != (ssize_t)sizeof(conf.key))
 		fail(EXIT_FAILURE, "getrandom", strerror(errno));
@@ -296,7 +310,9 @@ static int run(const struct options *o, const struct shm_config *config)
 	controlplane_retire(p.cp);
 	controlplane_destroy(&p.cp);
 	compile_destroy(&p.compile);
+	trials_destroy(&p.trials);
 	process_destroy(&p.compiler);
+	process_destroy(&p.trier);
 	p.store->ops->close(&p.store);
 	ipc_server_close(&p.server);
 	unlink(o->socket); /* where its folder is not ours, the launcher removes it */

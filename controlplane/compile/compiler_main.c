@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,11 +36,12 @@ static void take(struct span *in, void *to, size_t size)
 	*in = span_skip(*in, size);
 }
 
-static uint32_t read_filters(struct span in, struct span *filters)
+static uint32_t read_filters(struct span in, struct span *filters, bool *each)
 {
 	struct wire_head head;
 
 	take(&in, &head, sizeof(head));
+	*each = head.each != 0;
 	if (head.magic != WIRE_MAGIC || head.count == 0 || head.count > TIER_PATTERNS_MAX)
 		exit(EXIT_INPUT);
 	for (uint32_t i = 0; i < head.count; i++) {
@@ -64,15 +66,28 @@ static void write_all(const void *bytes, size_t size)
 	}
 }
 
-int main(void)
+/* A database of its own that is beyond what a set may be will not do either. */
+static void try_each(const struct span *filters, uint32_t count)
 {
-	static struct span filters[TIER_PATTERNS_MAX];
+	struct rlimit most;
+
+	if (getrlimit(RLIMIT_FSIZE, &most) != 0)
+		exit(EXIT_LIMITS);
+	for (uint32_t i = 0; i < count; i++) {
+		struct span database = {NULL, 0};
+		uint32_t culprit;
+		const enum err e = set_compile(&filters[i], 1, &database, &culprit);
+		const uint8_t verdict = e != ERR_NONE || database.size > most.rlim_cur;
+		free((void *)(uintptr_t)database.at);
+		write_all(&verdict, sizeof(verdict));
+	}
+}
+
+static int compile_all(const struct span *filters, uint32_t count)
+{
 	struct span database = {NULL, 0};
 	uint32_t culprit;
 
-	/* It was started by a descriptor, whose number would be its name. */
-	prctl(PR_SET_NAME, "signalbox-compi");
-	const uint32_t count = read_filters(read_input(), filters);
 	const enum err e = set_compile(filters, count, &database, &culprit);
 	if (e != ERR_NONE && culprit == SET_NOBODY)
 		return EXIT_LIMITS;
@@ -81,5 +96,19 @@ int main(void)
 	write_all(&answer, sizeof(answer));
 	if (database.size > 0)
 		write_all(database.at, database.size);
+	return EXIT_SUCCESS;
+}
+
+int main(void)
+{
+	static struct span filters[TIER_PATTERNS_MAX];
+	bool each;
+
+	/* It was started by a descriptor, whose number would be its name. */
+	prctl(PR_SET_NAME, "signalbox-compi");
+	const uint32_t count = read_filters(read_input(), filters, &each);
+	if (!each)
+		return compile_all(filters, count);
+	try_each(filters, count);
 	return EXIT_SUCCESS;
 }

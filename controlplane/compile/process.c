@@ -2,6 +2,7 @@
 #include "controlplane/compile/process.h"
 
 #include "controlplane/compile/wire.h"
+#include "dataplane/base/poison.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -53,9 +54,9 @@ static bool write_all(int fd, const void *bytes, size_t size)
 }
 
 /* The set as the compiler reads it. -1: no memory. */
-static int write_input(const struct span *filters, uint32_t count)
+static int write_input(const struct span *filters, uint32_t count, bool each)
 {
-	const struct wire_head head = {.magic = WIRE_MAGIC, .count = count};
+	const struct wire_head head = {.magic = WIRE_MAGIC, .count = count, .each = each};
 	const int fd = memfd_create("patterns", MFD_CLOEXEC);
 	bool good = fd >= 0 && write_all(fd, &head, sizeof(head));
 
@@ -78,6 +79,15 @@ static bool limit(int what, uint64_t most)
 	return setrlimit((__rlimit_resource_t)what, &l) == 0;
 }
 
+/* AddressSanitizer reserves more address space than any machine has memory. */
+static bool limit_memory(uint64_t most)
+{
+#ifdef POISON_ON
+	most = RLIM_INFINITY;
+#endif
+	return limit(RLIMIT_AS, most);
+}
+
 /* Behind fork, in a process that had threads: system calls alone. */
 __attribute__((noreturn)) static void become(
 	const struct process_conf *conf, int in, int out, pid_t parent)
@@ -98,7 +108,7 @@ __attribute__((noreturn)) static void become(
 		fcntl(3, F_SETFD, FD_CLOEXEC) != 0)
 		_exit(EXIT_EXEC);
 	(void)!setpriority(PRIO_PROCESS, 0, NICE_MOST);
-	if (!limit(RLIMIT_CPU, conf->cpu_s) || !limit(RLIMIT_AS, conf->memory_bytes) ||
+	if (!limit(RLIMIT_CPU, conf->cpu_s) || !limit_memory(conf->memory_bytes) ||
 		!limit(RLIMIT_FSIZE, conf->database_bytes) || !limit(RLIMIT_CORE, 0))
 		_exit(EXIT_EXEC);
 	syscall(SYS_execveat, 3, "", args, environment, AT_EMPTY_PATH);
@@ -111,7 +121,7 @@ static bool start(struct compiler *c, const struct span *filters, uint32_t count
 	const pid_t parent = getpid();
 
 	unmap(p);
-	const int in = write_input(filters, count);
+	const int in = write_input(filters, count, p->conf.each);
 	p->output = memfd_create("database", MFD_CLOEXEC);
 	if (in >= 0 && p->output >= 0)
 		p->pid = fork();
@@ -128,26 +138,40 @@ static bool start(struct compiler *c, const struct span *filters, uint32_t count
 	return false;
 }
 
+static bool map_output(struct process *p)
+{
+	struct stat st;
+
+	if (fstat(p->output, &st) != 0 || st.st_size <= 0)
+		return false;
+	p->mapped_size = (size_t)st.st_size;
+	p->mapped = mmap(NULL, p->mapped_size, PROT_READ, MAP_PRIVATE, p->output, 0);
+	if (p->mapped != MAP_FAILED)
+		return true;
+	p->mapped = NULL;
+	return false;
+}
+
 /* What it wrote, whole: a head and a database, or a head with its culprit. */
 static enum compiler_state read_output(struct process *p, struct compiler_answer *out)
 {
 	struct wire_answer answer;
-	struct stat st;
 
-	if (fstat(p->output, &st) != 0 || (size_t)st.st_size < sizeof(answer))
+	if (!map_output(p) || p->mapped_size < sizeof(answer))
 		return COMPILER_FAILED;
-	p->mapped_size = (size_t)st.st_size;
-	p->mapped = mmap(NULL, p->mapped_size, PROT_READ, MAP_PRIVATE, p->output, 0);
-	if (p->mapped == MAP_FAILED) {
-		p->mapped = NULL;
-		return COMPILER_FAILED;
-	}
 	memcpy(&answer, p->mapped, sizeof(answer));
 	if (answer.magic != WIRE_MAGIC || answer.size != p->mapped_size - sizeof(answer))
 		return COMPILER_FAILED;
 	out->culprit = answer.culprit;
 	out->database = span_of((const uint8_t *)p->mapped + sizeof(answer), answer.size);
 	return answer.culprit == WIRE_NOBODY ? COMPILER_DONE : COMPILER_REFUSED;
+}
+
+static enum compiler_state read_verdicts(struct process *p, bool whole, struct compiler_answer *out)
+{
+	if (map_output(p))
+		out->database = span_of(p->mapped, p->mapped_size);
+	return whole ? COMPILER_DONE : COMPILER_FAILED;
 }
 
 static enum compiler_state poll_process(struct compiler *c, struct compiler_answer *out)
@@ -161,9 +185,12 @@ static enum compiler_state poll_process(struct compiler *c, struct compiler_answ
 	const pid_t ended = waitpid(p->pid, &status, WNOHANG);
 	if (ended == 0)
 		return COMPILER_RUNS;
-	if (ended == p->pid && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+	const bool whole = ended == p->pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	if (p->conf.each)
+		state = read_verdicts(p, whole, out);
+	else if (whole)
 		state = read_output(p, out);
-	else if (ended == p->pid)
+	if (!whole && ended == p->pid)
 		fprintf(stderr,
 			"signalbox-controlplane: the compiler of patterns ended with %s %d\n",
 			WIFSIGNALED(status) ? "signal" : "code",
@@ -198,7 +225,6 @@ void process_destroy(struct compiler **c)
 		close(p->output);
 	}
 	unmap(p);
-	close(p->conf.program);
 	free(p);
 }
 

@@ -8,10 +8,11 @@
 #include "controlplane/compile/compiler.h"
 
 struct process_conf {
-	int program;             /* descriptor of signalbox-compiler, for execveat */
+	int program;             /* descriptor of signalbox-compiler, for execveat; lent */
 	uint32_t cpu_s;          /* processor time */
 	uint64_t memory_bytes;   /* address space */
 	uint64_t database_bytes; /* of the answer */
+	bool each; /* a verdict for each alone, in `database`: a byte, 0 is good; FAILED: so far */
 };
 
 MUST_USE struct compiler *process_create(const struct process_conf *conf); /* NULL: no memory */

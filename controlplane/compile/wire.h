@@ -2,7 +2,8 @@
  * this build.
  *
  *	in:  head, then {u32 size, text} for each filter
- *	out: answer, then the database, if there is no culprit */
+ *	out: answer, then the database, if there is no culprit
+ *	     or, where each is tried alone, a byte for each, as far as it comes: 0 is good */
 #pragma once
 #include <stdint.h>
 
@@ -13,7 +14,7 @@ enum { WIRE_NOBODY = UINT32_MAX };
 struct wire_head {
 	uint64_t magic;
 	uint32_t count;
-	uint32_t reserved;
+	uint32_t each; /* 1: alone, only to see whether it can be */
 };
 
 struct wire_answer {

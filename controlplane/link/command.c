@@ -188,6 +188,13 @@ static enum err decode_pattern(
 	return ERR_NONE;
 }
 
+static enum err decode_trial(const struct shm_trial *t, const uint8_t *arena, struct command *out)
+{
+	out->trial = (struct shm_trial){.token = t->token};
+	return copy_text(arena, t->text, out) && text_is_filter(out->text) ? ERR_NONE
+									   : ERR_SLOT_BAD;
+}
+
 enum err command_decode(
 	const struct shm_slot *slot, const uint8_t *arena, uint32_t worker, struct command *out)
 {
@@ -221,6 +228,8 @@ enum err command_decode(
 		return decode_work(&slot->work, arena, out);
 	case SHM_COMMAND_PATTERN:
 		return decode_pattern(&slot->pattern, arena, out);
+	case SHM_COMMAND_TRY:
+		return decode_trial(&slot->trial, arena, out);
 	default:
 		return ERR_SLOT_BAD;
 	}

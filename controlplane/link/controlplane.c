@@ -77,6 +77,7 @@ static void adopt(struct controlplane *cp, const struct controlplane_conf *conf)
 	cp->config.workers = conf->workers;
 	cp->store = conf->store;
 	cp->compile = conf->compile;
+	cp->trials = conf->trials;
 	keep_impairment(cp);
 	cp->generation = shm_load(&cp->header->generation) + 1;
 }
@@ -206,6 +207,8 @@ enum err controlplane_turn(struct controlplane *cp, struct sessions_now now, boo
 	registry_poll(cp->registry, now.us);
 	if (cp->compile != NULL)
 		*worked |= compile_poll(cp->compile, now.us);
+	if (cp->trials != NULL)
+		*worked |= trials_poll(cp->trials);
 	*worked |= prepare(cp, now);
 	for (uint32_t w = 0; w < cp->workers; w++)
 		*worked |= outlet_push(cp, w, now);
@@ -228,6 +231,8 @@ uint64_t controlplane_next_us(const struct controlplane *cp, struct sessions_now
 		waits |= cp->peers[w].full || cp->peers[w].blocked;
 	if (cp->compile != NULL)
 		due_us = earlier(due_us, compile_next_us(cp->compile, now.us));
+	if (cp->trials != NULL && trials_wait(cp->trials))
+		due_us = earlier(due_us, now.us + CONTROLPLANE_RETRY_US);
 	return earlier(
 		earlier(beat_us, due_us), waits ? now.us + CONTROLPLANE_RETRY_US : UINT64_MAX);
 }

@@ -43,6 +43,8 @@ static void greet(struct controlplane *cp, uint32_t worker, struct sessions_now 
 	cp->peers[worker].greeted = true;
 	if (cp->compile != NULL)
 		compile_forget(cp->compile, worker, now.us);
+	if (cp->trials != NULL)
+		trials_forget(cp->trials, worker);
 	sessions_hello(
 		cp->sessions, worker, cp->dp_generation, cp->command->hello.loaded != 0, now);
 }
@@ -139,6 +141,9 @@ static bool perform(struct controlplane *cp, uint32_t worker, struct sessions_no
 	case SHM_COMMAND_PATTERN:
 		note_pattern(cp, worker, now);
 		return true;
+	case SHM_COMMAND_TRY:
+		return cp->trials == NULL ||
+		       trials_add(cp->trials, worker, c->trial.token, c->text);
 	case SHM_COMMANDS:
 		break;
 	}

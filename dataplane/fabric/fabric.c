@@ -240,9 +240,9 @@ struct span fabric_filter_text(const struct fabric *f, uint32_t filter)
 	return match_text(f->match, filter);
 }
 
-enum err fabric_filter_judge(struct fabric *f, struct span filter)
+enum err fabric_filter_judge(struct fabric *f, struct span filter, uint32_t *steps)
 {
-	return match_judge(f->match, filter);
+	return match_judge(f->match, filter, steps);
 }
 
 bool fabric_filter_matches(struct fabric *f, struct span filter, struct span topic)

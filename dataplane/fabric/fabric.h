@@ -78,8 +78,8 @@ bool fabric_has(const struct fabric *f, uint32_t subscriber, struct span filter)
 /* A filter's number, while anybody has it; MATCH_NONE: nobody. */
 uint32_t fabric_filter(const struct fabric *f, struct span filter);
 struct span fabric_filter_text(const struct fabric *f, uint32_t filter);
-/* Would fabric_subscribe find fault with the filter itself? */
-MUST_USE enum err fabric_filter_judge(struct fabric *f, struct span filter);
+/* Would fabric_subscribe find fault with the filter itself? *steps: match_judge. */
+MUST_USE enum err fabric_filter_judge(struct fabric *f, struct span filter, uint32_t *steps);
 /* Does it match? False also if nobody has it. */
 MUST_USE bool fabric_filter_matches(struct fabric *f, struct span filter, struct span topic);
 struct match *fabric_match(struct fabric *f); /* for who brings compiled patterns */

@@ -259,13 +259,18 @@ static void plan(const struct match *m, struct key *key, struct span filter)
 	key->hash = hash_exact(m, filter);
 }
 
-enum err match_judge(struct match *m, struct span filter)
+enum err match_judge(struct match *m, struct span filter, uint32_t *steps)
 {
 	struct filter_form form;
 	struct span extra;
 
-	const enum err e = form_read(filter, &form);
-	return e != ERR_NONE || form.kind == FORM_LEVELS ? e : patterns_prepare(m, &form, &extra);
+	*steps = 0;
+	enum err e = form_read(filter, &form);
+	if (e == ERR_NONE && form.kind != FORM_LEVELS)
+		e = patterns_prepare(m, &form, &extra);
+	if (e == ERR_NONE && form.kind == FORM_EXPRESSION)
+		*steps = regex_steps(extra.at);
+	return e;
 }
 
 /* A filter that is not there yet. */

@@ -45,8 +45,9 @@ size_t match_bytes(const struct match_conf *conf);
 MUST_USE enum err match_filter_check(struct span filter);
 MUST_USE enum err match_topic_check(struct span topic);
 
-/* The same, and whether a pattern is within the limits of this matcher. */
-MUST_USE enum err match_judge(struct match *m, struct span filter);
+/* The same, and whether a pattern is within the limits of this matcher. *steps: of an expression's
+ * program; 0: it is none. */
+MUST_USE enum err match_judge(struct match *m, struct span filter, uint32_t *steps);
 
 /* Adds a filter, or finds it: same text, same id. Ids are below filters_max, and are reused after
  * match_remove. The text is copied. Errors: those of match_filter_check, ERR_FILTER_TABLE_FULL

@@ -25,11 +25,12 @@ static void on_hit(void *owner, uint32_t id)
 
 static void insert(struct match *m, struct span filter)
 {
-	uint32_t id;
+	uint32_t id, steps;
 	const enum err e = match_insert(m, filter, &id);
 
 	if (form_is_special(filter))
-		ASSERT(e == ERR_NONE || e == ERR_FILTER_TABLE_FULL || e == match_judge(m, filter));
+		ASSERT(e == ERR_NONE || e == ERR_FILTER_TABLE_FULL ||
+			e == match_judge(m, filter, &steps));
 	else
 		ASSERT((e == ERR_MQTT_FILTER || e == ERR_TOPIC_TOO_DEEP) ==
 			!naive_filter_ok(filter));

@@ -186,15 +186,21 @@ static const struct {
 static void what_is_refused(void)
 {
 	struct match *m = make(8, FORM_TEXT_MAX);
+	uint32_t steps;
 
 	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
 		const enum err e = insert(m, refused[i].filter);
 		if (e != refused[i].err)
 			printf("# %s: %s\n", refused[i].filter, err_text(e));
 		CU_ASSERT_EQUAL(e, refused[i].err);
-		CU_ASSERT_EQUAL(match_judge(m, span_str(refused[i].filter)), refused[i].err);
+		CU_ASSERT_EQUAL(
+			match_judge(m, span_str(refused[i].filter), &steps), refused[i].err);
 		CU_ASSERT_EQUAL(match_find(m, span_str(refused[i].filter)), MATCH_NONE);
 	}
+	CU_ASSERT_EQUAL(match_judge(m, span_str(REGEX "^ab{3}"), &steps), ERR_NONE);
+	CU_ASSERT_EQUAL(steps, 6);
+	CU_ASSERT_EQUAL(match_judge(m, span_str(AMQP "a.#.b"), &steps), ERR_NONE);
+	CU_ASSERT_EQUAL(steps, 0);
 	CU_ASSERT_EQUAL(counter_get(&counters, COUNTER_FILTERS), 0);
 	finish(&m);
 }

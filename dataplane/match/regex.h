@@ -63,6 +63,7 @@ struct regex_room { /* for running one; nothing lasts in it */
 MUST_USE enum err regex_read(struct span expression, struct regex_tree *out);
 /* `program`: REGEX_PROGRAM_BYTES_MAX, aligned to 8. ERR_EXPRESSION_SIZE: too many steps. */
 MUST_USE enum err regex_compile(const struct regex_tree *tree, void *program, size_t *size);
+uint32_t regex_steps(const void *program);
 MUST_USE bool regex_run(const void *program, struct span topic, struct regex_room *room);
 /* In Hyperscan's words; the text that is scanned is a topic and a NUL, which stands for $. */
 void regex_say(const struct regex_tree *tree, struct writer *out);

@@ -164,6 +164,11 @@ enum err regex_compile(const struct regex_tree *tree, void *program, size_t *siz
 	return ERR_NONE;
 }
 
+uint32_t regex_steps(const void *program)
+{
+	return ((const struct program *)program)->steps;
+}
+
 struct running {
 	const struct program *p;
 	struct regex_room *room;

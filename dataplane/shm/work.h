@@ -80,6 +80,13 @@ struct shm_pattern {
 	struct shm_text text; /* the filter; empty if it has gone */
 };
 
+/* TRY and TRIED. */
+struct shm_trial {
+	uint32_t token;
+	uint32_t err;         /* enum err: ERR_NONE, ERR_EXPRESSION_REFUSED */
+	struct shm_text text; /* TRY: the filter */
+};
+
 static_assert(sizeof(struct shm_work) == 48, "a body is at most 48 bytes");
 static_assert(sizeof(struct shm_received) == 48, "a body is at most 48 bytes");
 static_assert(sizeof(struct shm_replica) == 32, "no holes");

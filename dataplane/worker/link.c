@@ -7,6 +7,7 @@
  * is told of every live session and asked every open question once more. */
 #include "dataplane/base/assert.h"
 #include "dataplane/shm/doorbell.h"
+#include "dataplane/worker/attempts.h"
 #include "dataplane/worker/tiers.h"
 #include "dataplane/worker/worker_internal.h"
 #include "dataplane/worker/works_internal.h"
@@ -365,6 +366,8 @@ static void on_event(struct worker *w, const struct shm_slot *slot)
 		on_grant(w, &slot->grant);
 	else if (slot->type == SHM_EVENT_REVOKE)
 		on_revoke(w, &slot->revoke);
+	else if (slot->type == SHM_EVENT_TRIED)
+		attempts_on_tried(w, &slot->trial);
 	else
 		works_on_event(w, slot);
 }
@@ -415,6 +418,7 @@ static void begin_resync(struct worker *w, uint64_t generation)
 	l->resync_at = 0;
 	works_rewind(w);
 	tiers_renew(w);
+	attempts_renew(w);
 	l->introducing = true;
 	l->resyncing = !greet(w);
 	if (!works_loaded(w))

@@ -3,6 +3,7 @@
 
 #include "dataplane/base/assert.h"
 #include "dataplane/base/effect.h"
+#include "dataplane/worker/attempts.h"
 #include "dataplane/worker/route.h"
 #include "dataplane/worker/tiers.h"
 
@@ -188,7 +189,7 @@ static bool create_layers(struct worker *w, uint64_t now_us)
 	w->messages = messages_create(&messages);
 	w->fabric = fabric_create(&fabric);
 	return w->tcp != NULL && w->messages != NULL && w->fabric != NULL && link_create(w) &&
-	       create_sessions(w) && works_create(w) && route_create(w);
+	       create_sessions(w) && works_create(w) && route_create(w) && attempts_create(w);
 }
 
 struct worker *worker_create(
@@ -238,7 +239,8 @@ void worker_destroy(struct worker **worker)
 	if (w->fabric != NULL && w->messages != NULL && w->tcp != NULL && w->works != NULL &&
 		w->route != NULL)
 		close_sessions(w);
-	works_fini(w); /* it holds messages, and so does the next */
+	works_fini(w); /* it holds messages, and so do the next */
+	attempts_fini(w);
 	route_fini(w);
 	if (w->tcp != NULL)
 		tcp_destroy(&w->tcp); /* gives back what it was lent */
@@ -329,6 +331,7 @@ bool worker_turn(struct worker *w, uint64_t now_us)
 	w->busy |= peers_poll(w);
 	w->busy |= route_poll(w);
 	w->busy |= tiers_poll(w);
+	w->busy |= attempts_poll(w);
 	worker_run_again(w);
 	receive(w);
 	run_timers(w);

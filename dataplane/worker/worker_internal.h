@@ -60,6 +60,7 @@ struct worker {
 	struct steer steer;
 	struct works *works;
 	struct route *route;
+	struct attempts *attempts;
 	bool busy; /* this turn found something to do */
 };
 

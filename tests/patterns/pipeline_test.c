@@ -1,16 +1,19 @@
 /* pipeline_test.c - patterns all the way: inserted, told, compiled in a process, taken in, scanned;
- * and what can go wrong on it. 600 patterns, 5,000 where SIGNALBOX_LONG is set. */
+ * and what can go wrong on it. 200 patterns, 5,000 where SIGNALBOX_LONG is set. */
+#include "controlplane/compile/trials.h"
 #include "tests/patterns/rig.h"
 
 #include "dataplane/base/assert.h"
 #include "dataplane/base/rng.h"
 #include "tests/unit/unit.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-enum { FEW = 600, MANY = 5000, TOPICS = 2000 };
+enum { FEW = 200, MANY = 5000, TOPICS = 2000 };
 
 static struct rig rig;
 static uint32_t hits;
@@ -158,11 +161,11 @@ static void what_the_limits_refuse_is_interpreted(void)
 	rig_stop(&rig);
 }
 
-/* No memory to speak of: the compiler dies, and all is interpreted. */
+/* It may not write a byte: the compiler dies, and all is interpreted. */
 static void a_compiler_that_dies_harms_nobody(void)
 {
 	static const struct rig_conf conf = {
-		.patterns_max = 8, .cpu_s = 1, .memory_bytes = 1 << 20, .database_bytes = 64 << 10};
+		.patterns_max = 8, .cpu_s = 20, .memory_bytes = 4ull << 30, .database_bytes = 0};
 	struct rng rng = rng_from(unit_seed());
 
 	start(&conf);
@@ -208,6 +211,57 @@ static void hostile_bytes_are_refused(void)
 	rig_stop(&rig);
 }
 
+/* Single expressions, by the real compiler: what Hyperscan refuses, what it takes, and what takes
+ * more than the limits. */
+static void expressions_are_tried_alone(void)
+{
+	static const struct {
+		const char *filter;
+		enum err err;
+	} rows[] = {
+		{"$filter/regex/^a{100}b{100}$", ERR_NONE},
+		{"$filter/regex/(a|b)[ab]{200}(c|d)[cd]{200}.{300}x", ERR_EXPRESSION_REFUSED},
+		{"$filter/regex/(a|b|c){150}", ERR_NONE},
+	};
+	struct process_conf conf = {.program = open(getenv("COMPILER"), O_PATH | O_CLOEXEC),
+		.cpu_s = 60,
+		.memory_bytes = 1ull << 30,
+		.database_bytes = 1 << 20,
+		.each = true};
+	struct counters counters = {0};
+	struct compiler *c = process_create(&conf);
+	struct trials *t = trials_create(c, &counters);
+	struct trial answer;
+
+	for (uint32_t i = 0; i < ARRAY_SIZE(rows); i++)
+		CU_ASSERT_TRUE(trials_add(t, 0, i, span_str(rows[i].filter)));
+	while (trials_poll(t) || trials_wait(t))
+		poll(NULL, 0, 1);
+	for (uint32_t n = 0; n < ARRAY_SIZE(rows); n++) {
+		CU_ASSERT_TRUE_FATAL(trials_next(t, 0, &answer));
+		CU_ASSERT_EQUAL(answer.err, rows[answer.token].err);
+		trials_took(t, &answer);
+	}
+	trials_destroy(&t);
+	process_destroy(&c);
+	/* And where the compiler dies at once, all are refused, one after the other. */
+	conf.database_bytes = 0;
+	c = process_create(&conf);
+	t = trials_create(c, &counters);
+	for (uint32_t i = 0; i < 3; i++)
+		CU_ASSERT_TRUE(trials_add(t, 0, i, span_str("$filter/regex/a")));
+	while (trials_poll(t) || trials_wait(t))
+		poll(NULL, 0, 1);
+	for (uint32_t n = 0; n < 3; n++) {
+		CU_ASSERT_TRUE_FATAL(trials_next(t, 0, &answer));
+		CU_ASSERT_EQUAL(answer.err, ERR_EXPRESSION_REFUSED);
+		trials_took(t, &answer);
+	}
+	trials_destroy(&t);
+	process_destroy(&c);
+	close(conf.program);
+}
+
 /* As the box has it: a thread that waits for versions. */
 static void the_service_thread_wakes(void)
 {
@@ -236,6 +290,7 @@ static const struct unit_test tests[] = {
 	{"what_the_limits_refuse_is_interpreted", what_the_limits_refuse_is_interpreted},
 	{"a_compiler_that_dies_harms_nobody", a_compiler_that_dies_harms_nobody},
 	{"hostile_bytes_are_refused", hostile_bytes_are_refused},
+	{"expressions_are_tried_alone", expressions_are_tried_alone},
 	{"the_service_thread_wakes", the_service_thread_wakes},
 };
 

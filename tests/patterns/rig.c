@@ -25,7 +25,7 @@ static bool open_control(struct rig *r)
 {
 	const char *program = getenv("COMPILER");
 	const struct process_conf process = {
-		.program = program == NULL ? -1 : open(program, O_PATH | O_CLOEXEC),
+		.program = r->program = program == NULL ? -1 : open(program, O_PATH | O_CLOEXEC),
 		.cpu_s = r->conf.cpu_s,
 		.memory_bytes = r->conf.memory_bytes,
 		.database_bytes = r->conf.database_bytes};
@@ -49,6 +49,8 @@ static void close_control(struct rig *r)
 	compile_destroy(&r->compile);
 	if (r->compiler != NULL)
 		process_destroy(&r->compiler);
+	if (r->program >= 0)
+		close(r->program);
 }
 
 static void open_matchers(struct rig *r)

@@ -16,6 +16,7 @@ struct rig_conf {
 
 struct rig {
 	uint8_t *region;
+	int program; /* of the compiler */
 	struct compiler *compiler;
 	struct compile *compile;
 	struct service *service;
