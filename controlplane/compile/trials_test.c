@@ -1,4 +1,4 @@
-/* trials_test.c - batches, refusals, deaths, workers that change; with a compiler that is played. */
+/* trials_test.c - batches, refusals, deaths, workers that change; the compiler is played. */
 #include "controlplane/compile/trials.h"
 #include "tests/unit/unit.h"
 
