@@ -5,6 +5,7 @@
  * store, the local socket, a signal, or the next thing that is due. What it does
  * is in link/, registry/, sessions/, ipc/. When the store fails it ends at once;
  * the launcher starts it again, later and later if that does not help. */
+#include "controlplane/compile/process.h"
 #include "controlplane/ipc/answer.h"
 #include "controlplane/ipc/server.h"
 #include "controlplane/options.h"
@@ -12,6 +13,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/shm/attach.h"
 #include "dataplane/shm/doorbell.h"
+#include "dataplane/shm/tiers.h"
 #include "storage/rocks/rocks.h"
 
 #include <errno.h>
@@ -36,12 +38,17 @@ enum {
 	NAP_US_MIN = 50, /* without a doorbell */
 	NAP_US_MAX = 1000,
 	HEAP_US = 1000 * 1000, /* between two looks at the heap, which walk its free lists */
+	TRIAL_CPU_S =
+		2, /* processor time for a batch of expressions before they are subscribed to */
 };
 
 struct process {
 	struct shm_map map;
 	struct controlplane *cp;
 	struct storage *store;
+	struct compiler *compiler, *trier; /* of sets, of single expressions */
+	struct compile *compile;
+	struct trials *trials;
 	struct ipc_server server;
 	int signals;
 	uint64_t nap_us;
@@ -231,6 +238,47 @@ static void open_store(struct process *p, const char *data, const struct shm_con
 	ASSERT(p->store != NULL);
 }
 
+static struct compiler *create_compiler(const struct shm_config *config, int program, bool each)
+{
+	const struct process_conf conf = {.program = program,
+		.cpu_s = each ? TRIAL_CPU_S : config->compile_time_s,
+		.memory_bytes = config->compile_memory_max,
+		.database_bytes = config->compile_database_max,
+		.each = each};
+
+	return process_create(&conf);
+}
+
+/* Without memory for compiled patterns, or without the program, they are interpreted. */
+static void create_compile(struct process *p, const struct shm_config *config, int program)
+{
+	struct counters *counters = shm_counters(p->map.base[SHM_CP_COUNTERS], 0);
+	struct compile_conf conf = {.tiers = p->map.base[SHM_TIERS],
+		.workers = p->map.workers,
+		.patterns_max = config->patterns_max,
+		.text_bytes_max =
+			(size_t)config->patterns_max * config->pattern_size_max + SHM_TIER_BYTES,
+		.counters = counters};
+	const bool compiles = conf.tiers != NULL && program >= 0;
+
+	if (program < 0)
+		fputs("signalbox-controlplane: no signalbox-compiler beside it: patterns are not "
+		      "compiled\n",
+			stderr);
+	if (getrandom(&conf.key, sizeof(conf.key), 0) != (ssize_t)sizeof(conf.key))
+		fail(EXIT_FAILURE, "getrandom", strerror(errno));
+	if (compiles) {
+		p->compiler = create_compiler(config, program, false);
+		p->trier = create_compiler(config, program, true);
+		conf.compiler = p->compiler;
+		p->compile = compile_create(&conf);
+	}
+	p->trials = trials_create(p->trier, counters);
+	if (p->trials == NULL ||
+		(compiles && (p->compiler == NULL || p->trier == NULL || p->compile == NULL)))
+		fail(EXIT_FAILURE, "patterns", "no memory");
+}
+
 static void create(struct process *p, const struct shm_config *config)
 {
 	struct controlplane_conf conf = {.cp = p->map.base[SHM_CP],
@@ -239,7 +287,9 @@ static void create(struct process *p, const struct shm_config *config)
 		.workers = p->map.workers,
 		.pid = (uint32_t)getpid(),
 		.config = config,
-		.store = p->store};
+		.store = p->store,
+		.compile = p->compile,
+		.trials = p->trials};
 
 	if (getrandom(&conf.key, sizeof(conf.key), 0) != (ssize_t)sizeof(conf.key))
 		fail(EXIT_FAILURE, "getrandom", strerror(errno));
@@ -269,13 +319,19 @@ static int run(const struct options *o, const struct shm_config *config)
 	if (!ipc_server_open(&p.server, o->socket, user.uid))
 		fail(EXIT_FAILURE, o->socket, strerror(errno));
 	watch_signals(&p);
+	const int program = process_find();
 	if (!privileges_drop(&user, parent))
 		fail(EXIT_FAILURE, "cannot give up privileges", strerror(errno));
 	open_store(&p, o->data, config);
+	create_compile(&p, config, program);
 	create(&p, config);
 	serve(&p);
 	controlplane_retire(p.cp);
 	controlplane_destroy(&p.cp);
+	compile_destroy(&p.compile);
+	trials_destroy(&p.trials);
+	process_destroy(&p.compiler);
+	process_destroy(&p.trier);
 	p.store->ops->close(&p.store);
 	ipc_server_close(&p.server);
 	unlink(o->socket); /* where its folder is not ours, the launcher removes it */

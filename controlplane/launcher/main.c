@@ -254,8 +254,9 @@ static void grant_rights(struct launcher *l)
 	struct child_rights *mgmt = &l->process[SHM_PROCESS_MGMT].child.rights;
 
 	dp->writes[SHM_DP] = dp->writes[SHM_DP_COUNTERS] = true;
-	dp->reads[SHM_CP] = dp->reads[SHM_LAUNCHER] = dp->doorbell = true;
-	cp->writes[SHM_CP] = cp->writes[SHM_CP_COUNTERS] = true;
+	dp->reads[SHM_CP] = dp->reads[SHM_LAUNCHER] = dp->reads[SHM_TIERS] = true;
+	dp->doorbell = true;
+	cp->writes[SHM_CP] = cp->writes[SHM_CP_COUNTERS] = cp->writes[SHM_TIERS] = true;
 	cp->reads[SHM_DP] = cp->reads[SHM_DP_COUNTERS] = cp->reads[SHM_LAUNCHER] = true;
 	cp->doorbell = true;
 	mgmt->reads[SHM_DP_COUNTERS] = mgmt->reads[SHM_CP_COUNTERS] = true;

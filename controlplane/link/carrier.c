@@ -27,6 +27,7 @@ static struct shm_text *text_of(struct sessions_effect *e)
 	case SHM_EVENT_QUEUE_PLACE:
 	case SHM_EVENT_PART:
 	case SHM_EVENT_LOADED:
+	case SHM_EVENT_TRIED:
 	case SHM_EVENTS:
 		break;
 	}

@@ -177,6 +177,24 @@ static enum err decode_applied(const struct shm_applied *a, struct command *out)
 	return a->token != 0 && a->err < ERR_COUNT ? ERR_NONE : ERR_SLOT_BAD;
 }
 
+static enum err decode_pattern(
+	const struct shm_pattern *p, const uint8_t *arena, struct command *out)
+{
+	out->pattern = (struct shm_pattern){.pattern = p->pattern, .added = p->added};
+	if (p->added == 0)
+		return ERR_NONE;
+	if (p->added != 1 || !copy_text(arena, p->text, out) || !text_is_filter(out->text))
+		return ERR_SLOT_BAD;
+	return ERR_NONE;
+}
+
+static enum err decode_trial(const struct shm_trial *t, const uint8_t *arena, struct command *out)
+{
+	out->trial = (struct shm_trial){.token = t->token};
+	return copy_text(arena, t->text, out) && text_is_filter(out->text) ? ERR_NONE
+									   : ERR_SLOT_BAD;
+}
+
 enum err command_decode(
 	const struct shm_slot *slot, const uint8_t *arena, uint32_t worker, struct command *out)
 {
@@ -208,6 +226,10 @@ enum err command_decode(
 	case SHM_COMMAND_SETTLED:
 	case SHM_COMMAND_ENDED:
 		return decode_work(&slot->work, arena, out);
+	case SHM_COMMAND_PATTERN:
+		return decode_pattern(&slot->pattern, arena, out);
+	case SHM_COMMAND_TRY:
+		return decode_trial(&slot->trial, arena, out);
 	default:
 		return ERR_SLOT_BAD;
 	}

@@ -24,8 +24,10 @@ struct command {
 		struct shm_declined declined;
 		struct shm_applied applied;
 		struct shm_work work;
+		struct shm_pattern pattern;
+		struct shm_trial trial;
 	};
-	struct span text; /* of PART, STORE, SUBSCRIBE, UNSUBSCRIBE; else empty */
+	struct span text; /* of PART, STORE, SUBSCRIBE, UNSUBSCRIBE, PATTERN, TRY; else empty */
 	uint8_t bytes[COMMAND_TEXT_MAX];
 };
 

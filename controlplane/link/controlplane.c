@@ -76,6 +76,8 @@ static void adopt(struct controlplane *cp, const struct controlplane_conf *conf)
 	cp->config = *conf->config;
 	cp->config.workers = conf->workers;
 	cp->store = conf->store;
+	cp->compile = conf->compile;
+	cp->trials = conf->trials;
 	keep_impairment(cp);
 	cp->generation = shm_load(&cp->header->generation) + 1;
 }
@@ -203,6 +205,10 @@ enum err controlplane_turn(struct controlplane *cp, struct sessions_now now, boo
 	for (uint32_t w = 0; w < cp->workers; w++)
 		*worked |= intake_take(cp, w, now);
 	registry_poll(cp->registry, now.us);
+	if (cp->compile != NULL)
+		*worked |= compile_poll(cp->compile, now.us);
+	if (cp->trials != NULL)
+		*worked |= trials_poll(cp->trials);
 	*worked |= prepare(cp, now);
 	for (uint32_t w = 0; w < cp->workers; w++)
 		*worked |= outlet_push(cp, w, now);
@@ -217,12 +223,16 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 uint64_t controlplane_next_us(const struct controlplane *cp, struct sessions_now now)
 {
 	const uint64_t beat_us = cp->beat_us + CONTROLPLANE_BEAT_US;
-	const uint64_t due_us =
+	uint64_t due_us =
 		earlier(registry_next_us(cp->registry), sessions_next_us(cp->sessions, now));
 	bool waits = cp->waits;
 
 	for (uint32_t w = 0; w < cp->workers; w++)
 		waits |= cp->peers[w].full || cp->peers[w].blocked;
+	if (cp->compile != NULL)
+		due_us = earlier(due_us, compile_next_us(cp->compile, now.us));
+	if (cp->trials != NULL && trials_wait(cp->trials))
+		due_us = earlier(due_us, now.us + CONTROLPLANE_RETRY_US);
 	return earlier(
 		earlier(beat_us, due_us), waits ? now.us + CONTROLPLANE_RETRY_US : UINT64_MAX);
 }

@@ -12,6 +12,8 @@
  * workers say again who is connected, and what work is open (docs/durability.md).
  * Not here: sockets, clocks, which store it is (main.c). */
 #pragma once
+#include "controlplane/compile/compile.h"
+#include "controlplane/compile/trials.h"
 #include "controlplane/ipc/ipc.h"
 #include "controlplane/registry/registry.h"
 #include "controlplane/sessions/sessions.h"
@@ -31,6 +33,8 @@ struct controlplane_conf {
 	struct hash_key key;             /* secret, random */
 	const struct shm_config *config; /* checked; copied */
 	struct storage *store;           /* lent; open; outlives it */
+	struct compile *compile;         /* the same; NULL: patterns are not compiled */
+	struct trials *trials;           /* the same; NULL: no worker will ask */
 };
 
 struct controlplane;

@@ -23,7 +23,9 @@ struct peer {
 struct controlplane {
 	struct registry *registry;
 	struct sessions *sessions;
-	struct storage *store; /* lent */
+	struct storage *store;   /* lent */
+	struct compile *compile; /* lent; NULL: nothing is compiled */
+	struct trials *trials;   /* the same; NULL: nobody asks */
 	struct counters *counters;
 	struct shm_header *header, *counters_header; /* ours */
 	const struct shm_header *dp;                 /* hostile */

@@ -41,6 +41,10 @@ static void greet(struct controlplane *cp, uint32_t worker, struct sessions_now 
 	forget(&cp->peers[worker]);
 	registry_worker_gone(cp->registry, worker);
 	cp->peers[worker].greeted = true;
+	if (cp->compile != NULL)
+		compile_forget(cp->compile, worker, now.us);
+	if (cp->trials != NULL)
+		trials_forget(cp->trials, worker);
 	sessions_hello(
 		cp->sessions, worker, cp->dp_generation, cp->command->hello.loaded != 0, now);
 }
@@ -88,6 +92,15 @@ static bool work(struct controlplane *cp, uint32_t worker, struct sessions_now n
 	return true;
 }
 
+static void note_pattern(struct controlplane *cp, uint32_t worker, struct sessions_now now)
+{
+	const struct shm_pattern *p = &cp->command->pattern;
+	const struct compile_news news = {worker, p->pattern, p->added != 0, cp->command->text};
+
+	if (cp->compile != NULL)
+		compile_news(cp->compile, &news, now.us);
+}
+
 /* False: it cannot be taken now; the slot stays. */
 static bool perform(struct controlplane *cp, uint32_t worker, struct sessions_now now)
 {
@@ -125,6 +138,12 @@ static bool perform(struct controlplane *cp, uint32_t worker, struct sessions_no
 	case SHM_COMMAND_SETTLED:
 	case SHM_COMMAND_ENDED:
 		return work(cp, worker, now);
+	case SHM_COMMAND_PATTERN:
+		note_pattern(cp, worker, now);
+		return true;
+	case SHM_COMMAND_TRY:
+		return cp->trials == NULL ||
+		       trials_add(cp->trials, worker, c->trial.token, c->text);
 	case SHM_COMMANDS:
 		break;
 	}
@@ -135,7 +154,7 @@ static bool perform(struct controlplane *cp, uint32_t worker, struct sessions_no
 static bool reject(struct controlplane *cp, uint32_t worker, const struct shm_slot *slot,
 	struct sessions_now now)
 {
-	const bool is_work = slot->type >= SHM_COMMAND_STORE && slot->type < SHM_COMMANDS;
+	const bool is_work = slot->type >= SHM_COMMAND_STORE && slot->type <= SHM_COMMAND_ENDED;
 
 	if (is_work && slot->work.sequence != 0)
 		return refuse(cp, worker, slot->work.sequence, now);

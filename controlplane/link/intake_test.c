@@ -298,6 +298,13 @@ static const struct {
 	{SHM_COMMAND_ENDED, AT(work.epoch), 0},
 	{SHM_COMMAND_ENDED, AT(work.flags), SHM_WORK_RETAIN},
 	{SHM_COMMAND_ENDED, AT(work.flags), 255},
+	{SHM_COMMAND_PATTERN, AT(pattern.added), 2},
+	{SHM_COMMAND_PATTERN, AT(pattern.text.size), 0},
+	{SHM_COMMAND_PATTERN, AT(pattern.text.size), UINT32_MAX},
+	{SHM_COMMAND_PATTERN, AT(pattern.text.offset), UINT32_MAX},
+	{SHM_COMMAND_TRY, AT(trial.text.size), 0},
+	{SHM_COMMAND_TRY, AT(trial.text.size), UINT32_MAX},
+	{SHM_COMMAND_TRY, AT(trial.text.offset), SHM_ARENA_BYTES},
 	{SHM_COMMAND_RESYNCED, AT(type), 0},
 	{SHM_COMMAND_RESYNCED, AT(type), SHM_COMMANDS},
 	{SHM_COMMAND_RESYNCED, AT(type), 255},
@@ -322,6 +329,10 @@ static void lies_in_slots_are_found_out(void)
 			slot.applied = (struct shm_applied){.token = 1};
 		else if (lies[i].type == SHM_COMMAND_PART)
 			slot.part.text = (struct shm_text){16, 16};
+		else if (lies[i].type == SHM_COMMAND_PATTERN)
+			slot.pattern = (struct shm_pattern){.added = 1, .text = {16, 16}};
+		else if (lies[i].type == SHM_COMMAND_TRY)
+			slot.trial.text = (struct shm_text){16, 16};
 		else if (lies[i].type >= SHM_COMMAND_STORE)
 			slot.work = (struct shm_work){.sequence = 1,
 				.session = 1,

@@ -49,6 +49,22 @@ static bool push_registry(struct controlplane *cp, uint32_t worker, bool *worked
 	return true;
 }
 
+static bool push_trials(struct controlplane *cp, uint32_t worker, bool *worked)
+{
+	struct peer *peer = &cp->peers[worker];
+	struct trial t;
+
+	while (cp->trials != NULL && trials_next(cp->trials, worker, &t)) {
+		const struct shm_trial body = {.token = t.token, .err = t.err};
+		if (!shm_tx_push(&peer->events, SHM_EVENT_TRIED, &body, sizeof(body)))
+			return false;
+		counter_add(cp->counters, COUNTER_RING_TX, 1);
+		trials_took(cp->trials, &t);
+		*worked = true;
+	}
+	return true;
+}
+
 /* False: no room to finish it. */
 static bool push_begun(struct controlplane *cp, struct peer *peer, bool *worked)
 {
@@ -83,7 +99,8 @@ bool outlet_push(struct controlplane *cp, uint32_t worker, struct sessions_now n
 	struct sessions_effect e;
 	bool worked = false;
 
-	bool room = push_begun(cp, peer, &worked) && push_registry(cp, worker, &worked);
+	bool room = push_begun(cp, peer, &worked) && push_registry(cp, worker, &worked) &&
+		    push_trials(cp, worker, &worked);
 	for (uint32_t i = 0; room && peer->greeted && i < CONTROLPLANE_BURST; i++) {
 		if (shm_tx_room(&peer->events) == 0)
 			room = false;

@@ -8,10 +8,9 @@
 
 #include "dataplane/base/assert.h"
 #include "dataplane/fabric/audience.h"
+#include "dataplane/match/form.h"
 
 #include <stdlib.h>
-
-enum { CURSORS_MAX = MATCH_SHAPES_MAX + 1 }; /* one filter of each shape, and a literal one */
 
 /* The place in one list. */
 struct cursor {
@@ -28,8 +27,10 @@ struct fabric {
 	uint32_t queues_from, workers_from; /* subscribers: connections, queues, workers */
 	uint32_t from, end;                 /* those whom the message that is published is for */
 	bool publishing;                    /* no changes now */
-	uint32_t cursors;
-	struct cursor cursor[CURSORS_MAX]; /* a heap, the lowest subscriber first */
+	uint32_t specials_max;
+	uint32_t *specials; /* by subscriber: its filters behind "$filter/" */
+	uint32_t cursors, cursors_max;
+	struct cursor *cursor; /* a heap, the lowest subscriber first */
 };
 
 static struct match_conf match_conf_of(const struct fabric_conf *conf)
@@ -55,9 +56,35 @@ static struct audiences_conf audiences_conf_of(const struct fabric_conf *conf)
 	};
 }
 
-static size_t own_bytes(void)
+static size_t round_up(size_t bytes)
 {
-	return (sizeof(struct fabric) + 63) & ~(size_t)63;
+	return (bytes + 63) & ~(size_t)63;
+}
+
+static size_t cursors_bytes(const struct fabric_conf *conf)
+{
+	return round_up(match_hits_max(&conf->match) * sizeof(struct cursor));
+}
+
+static size_t own_bytes(const struct fabric_conf *conf)
+{
+	return round_up(sizeof(struct fabric)) + cursors_bytes(conf) +
+	       round_up(subscribers_of(conf) * sizeof(uint32_t));
+}
+
+static void init_own(struct fabric *f, const struct fabric_conf *conf)
+{
+	uint8_t *at = (uint8_t *)f + round_up(sizeof(struct fabric));
+
+	f->cursor = (struct cursor *)(void *)at;
+	f->cursors_max = match_hits_max(&conf->match);
+	f->specials = (uint32_t *)(void *)(at + cursors_bytes(conf));
+	f->specials_max = conf->specials_max;
+	f->counters = conf->counters;
+	f->deliver = conf->deliver;
+	f->owner = conf->owner;
+	f->queues_from = conf->connections_max;
+	f->workers_from = conf->connections_max + conf->queues_max;
 }
 
 size_t fabric_bytes(const struct fabric_conf *conf)
@@ -69,7 +96,7 @@ size_t fabric_bytes(const struct fabric_conf *conf)
 	if (bytes == 0 || conf->subscriptions_max >= UINT32_MAX - 1 ||
 		subscribers_of(conf) >= UINT32_MAX)
 		return 0;
-	return own_bytes() + audiences_bytes(&audiences) + bytes;
+	return own_bytes(conf) + audiences_bytes(&audiences) + bytes;
 }
 
 /* A place as subscriber counts for each subscription: most have one. */
@@ -84,7 +111,7 @@ struct fabric *fabric_create(const struct fabric_conf *conf)
 {
 	const struct match_conf match = match_conf_of(conf);
 	const struct audiences_conf audiences = audiences_conf_of(conf);
-	const size_t bytes = own_bytes() + audiences_bytes(&audiences);
+	const size_t bytes = own_bytes(conf) + audiences_bytes(&audiences);
 
 	if (fabric_bytes(conf) == 0)
 		return NULL;
@@ -94,12 +121,8 @@ struct fabric *fabric_create(const struct fabric_conf *conf)
 	/* Touched now, so that no page fault comes later. */
 	memset(memory, 0, bytes);
 	struct fabric *f = (struct fabric *)memory;
-	audiences_init(&f->audiences, memory + own_bytes(), &audiences);
-	f->counters = conf->counters;
-	f->deliver = conf->deliver;
-	f->owner = conf->owner;
-	f->queues_from = conf->connections_max;
-	f->workers_from = conf->connections_max + conf->queues_max;
+	init_own(f, conf);
+	audiences_init(&f->audiences, memory + own_bytes(conf), &audiences);
 	f->match = match_create(&match);
 	if (f->match == NULL)
 		fabric_destroy(&f);
@@ -128,12 +151,30 @@ uint32_t fabric_worker(const struct fabric *f, uint32_t worker)
 
 static void drop(struct fabric *f, uint32_t index)
 {
-	const uint32_t filter = audiences_at(&f->audiences, index)->filter;
+	const struct subscription s = *audiences_at(&f->audiences, index);
+	const uint32_t filter = s.filter;
 
+	if (form_is_special(match_text(f->match, filter)))
+		f->specials[s.subscriber]--;
 	audiences_drop(&f->audiences, index);
 	counter_sub(f->counters, COUNTER_SUBSCRIPTIONS, 1);
 	if (f->audiences.audience[filter].count == 0)
 		match_remove(f->match, filter);
+}
+
+/* Other workers ask for all their clients. */
+static enum err add(struct fabric *f, uint32_t id, uint32_t subscriber, uint32_t *index)
+{
+	const bool special = form_is_special(match_text(f->match, id));
+
+	if (special && f->specials[subscriber] >= f->specials_max && subscriber < f->workers_from)
+		return ERR_PATTERNS_OF_SESSION;
+	*index = audiences_add(&f->audiences, id, subscriber);
+	if (*index == AUDIENCE_NONE)
+		return ERR_SUBSCRIPTION_TABLE_FULL;
+	f->specials[subscriber] += special;
+	counter_add(f->counters, COUNTER_SUBSCRIPTIONS, 1);
+	return ERR_NONE;
 }
 
 enum err fabric_subscribe(struct fabric *f, uint32_t subscriber, struct span filter,
@@ -144,22 +185,18 @@ enum err fabric_subscribe(struct fabric *f, uint32_t subscriber, struct span fil
 	ASSERT(!f->publishing);
 	ASSERT(subscriber < f->audiences.conf.subscribers_max);
 	ASSERT(options->qos_max <= 2);
-	const enum err e = match_insert(f->match, filter, &id);
+	enum err e = match_insert(f->match, filter, &id);
 	if (e != ERR_NONE)
 		return e;
 	uint32_t index = audiences_find(&f->audiences, id, subscriber);
 	*was_new = index == AUDIENCE_NONE;
-	if (*was_new) {
-		index = audiences_add(&f->audiences, id, subscriber);
-		if (index == AUDIENCE_NONE) {
-			if (f->audiences.audience[id].count == 0)
-				match_remove(f->match, id);
-			return ERR_SUBSCRIPTION_TABLE_FULL;
-		}
-		counter_add(f->counters, COUNTER_SUBSCRIPTIONS, 1);
-	}
-	audiences_at(&f->audiences, index)->options = *options;
-	return ERR_NONE;
+	if (*was_new)
+		e = add(f, id, subscriber, &index);
+	if (e == ERR_NONE)
+		audiences_at(&f->audiences, index)->options = *options;
+	else if (f->audiences.audience[id].count == 0)
+		match_remove(f->match, id);
+	return e;
 }
 
 enum err fabric_unsubscribe(struct fabric *f, uint32_t subscriber, struct span filter)
@@ -209,6 +246,23 @@ uint32_t fabric_filter(const struct fabric *f, struct span filter)
 struct span fabric_filter_text(const struct fabric *f, uint32_t filter)
 {
 	return match_text(f->match, filter);
+}
+
+enum err fabric_filter_judge(struct fabric *f, struct span filter, uint32_t *steps)
+{
+	return match_judge(f->match, filter, steps);
+}
+
+bool fabric_filter_matches(struct fabric *f, struct span filter, struct span topic)
+{
+	const uint32_t id = match_find(f->match, filter);
+
+	return id != MATCH_NONE && match_one(f->match, id, topic);
+}
+
+struct match *fabric_match(struct fabric *f)
+{
+	return f->match;
 }
 
 /* Connections are the lowest subscribers. */
@@ -351,7 +405,7 @@ static void on_match(void *owner, uint32_t filter)
 
 	if (first == AUDIENCE_NONE)
 		return;
-	ASSERT(f->cursors < CURSORS_MAX);
+	ASSERT(f->cursors < f->cursors_max);
 	f->cursor[f->cursors++].subscription = first;
 	audiences_prefetch(&f->audiences, first);
 }
@@ -387,11 +441,25 @@ uint32_t fabric_publish(struct fabric *f, struct message *m, uint32_t scope)
 	return deliveries;
 }
 
+static void check_specials(const struct fabric *f)
+{
+	for (uint32_t who = 0; who < f->audiences.conf.subscribers_max; who++) {
+		uint32_t specials = 0, at = f->audiences.listener[who].first;
+		while (at != AUDIENCE_NONE) {
+			const struct subscription *s = audiences_at(&f->audiences, at);
+			specials += form_is_special(match_text(f->match, s->filter));
+			at = s->subscriber_next;
+		}
+		ASSERT(specials == f->specials[who]);
+	}
+}
+
 void fabric_check(const struct fabric *f)
 {
 	ASSERT(!f->publishing);
 	audiences_check(&f->audiences);
 	ASSERT(counter_get(f->counters, COUNTER_SUBSCRIPTIONS) == f->audiences.pool.out);
+	check_specials(f);
 	for (uint32_t id = 0; id < f->audiences.conf.filters_max; id++)
 		if (f->audiences.audience[id].count > 0)
 			ASSERT(match_find(f->match, match_text(f->match, id)) == id);

@@ -45,6 +45,7 @@ struct fabric_conf {
 	uint32_t queues_max;        /* durable sessions; 0: none */
 	uint32_t workers;           /* of the box; 0: this one is alone */
 	uint32_t subscriptions_max; /* of all kinds */
+	uint32_t specials_max;      /* filters behind "$filter/" of one connection or queue */
 	struct match_conf match;    /* its counters are set to those below */
 	struct counters *counters;  /* SUBSCRIPTIONS, FILTERS, IDENTIFIERS_LEFT_OUT */
 	fabric_deliver *deliver;    /* borrows the message; may message_ref it */
@@ -63,7 +64,8 @@ uint32_t fabric_queue(const struct fabric *f, uint32_t queue);
 uint32_t fabric_worker(const struct fabric *f, uint32_t worker);
 
 /* ERR_MQTT_FILTER, ERR_TOPIC_TOO_DEEP, ERR_FILTER_TABLE_FULL, ERR_SHAPE_TABLE_FULL,
- * ERR_SUBSCRIPTION_TABLE_FULL.
+ * ERR_SUBSCRIPTION_TABLE_FULL; of "$filter/": ERR_FILTER_MALFORMED, ERR_EXPRESSION_SIZE,
+ * ERR_PATTERN_TABLE_FULL, ERR_PATTERNS_OF_SESSION.
  * *was_new is false when an equal filter of this subscriber got new options. */
 MUST_USE enum err fabric_subscribe(struct fabric *f, uint32_t subscriber, struct span filter,
 	const struct subscription_options *options, bool *was_new);
@@ -77,6 +79,11 @@ bool fabric_has(const struct fabric *f, uint32_t subscriber, struct span filter)
 /* A filter's number, while anybody has it; MATCH_NONE: nobody. */
 uint32_t fabric_filter(const struct fabric *f, struct span filter);
 struct span fabric_filter_text(const struct fabric *f, uint32_t filter);
+/* Would fabric_subscribe find fault with the filter itself? *steps: match_judge. */
+MUST_USE enum err fabric_filter_judge(struct fabric *f, struct span filter, uint32_t *steps);
+/* Does it match? False also if nobody has it. */
+MUST_USE bool fabric_filter_matches(struct fabric *f, struct span filter, struct span topic);
+struct match *fabric_match(struct fabric *f); /* for who brings compiled patterns */
 bool fabric_filter_wanted(const struct fabric *f, uint32_t filter); /* has a connection it? */
 
 /* Delivers a whole message to every matching subscriber of the kinds in `scope`, in order of kind,

@@ -12,7 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { QUEUES = 10, WORKERS = 3, CONNECTIONS = 40, SUBSCRIPTIONS = 300, DELIVERIES = 5000 };
+enum {
+	QUEUES = 10,
+	WORKERS = 3,
+	CONNECTIONS = 40,
+	SUBSCRIPTIONS = 300,
+	DELIVERIES = 5000,
+	SPECIALS = 2,
+};
 
 static struct counters counters;
 static struct rte_mempool *segments;
@@ -46,7 +53,11 @@ static void start(uint32_t connections_max, uint32_t subscriptions_max, uint32_t
 		.queues_max = QUEUES,
 		.workers = WORKERS,
 		.subscriptions_max = subscriptions_max,
-		.match = {.filters_max = filters_max, .filter_bytes_max = 64 * filters_max},
+		.specials_max = SPECIALS,
+		.match = {.filters_max = filters_max,
+			.filter_bytes_max = 256 * filters_max,
+			.patterns_max = filters_max,
+			.pattern_size_max = 64},
 		.counters = &counters,
 		.deliver = on_deliver,
 		.owner = got};
@@ -97,6 +108,33 @@ static uint32_t publish(const char *topic, uint32_t publisher, bool retain)
 	CU_ASSERT_EQUAL(m->refs, 1);
 	message_put(&m);
 	return deliveries;
+}
+
+/* Of one session; another worker asks for all of its own. */
+static void special_filters_are_limited(void)
+{
+	start(4, 32, 16);
+	CU_ASSERT_EQUAL(subscribe(1, "$filter/amqp/a.#.b"), ERR_NONE);
+	CU_ASSERT_EQUAL(subscribe(1, "$filter/amqp/a.#.b"), ERR_NONE);
+	CU_ASSERT_EQUAL(subscribe(1, "$filter/amqp/a.*"), ERR_NONE);
+	CU_ASSERT_EQUAL(subscribe(1, "$filter/regex/a"), ERR_PATTERNS_OF_SESSION);
+	CU_ASSERT_EQUAL(fabric_filter(fabric, span_str("$filter/regex/a")), MATCH_NONE);
+	CU_ASSERT_EQUAL(subscribe(1, "a/+"), ERR_NONE);
+	CU_ASSERT_EQUAL(subscribe(2, "$filter/regex/a"), ERR_NONE);
+	CU_ASSERT_EQUAL(subscribe(fabric_worker(fabric, 1), "$filter/regex/b"), ERR_NONE);
+	CU_ASSERT_EQUAL(subscribe(fabric_worker(fabric, 1), "$filter/regex/c"), ERR_NONE);
+	CU_ASSERT_EQUAL(subscribe(fabric_worker(fabric, 1), "$filter/regex/d"), ERR_NONE);
+	CU_ASSERT_EQUAL(publish("a/b", 0, false), 3);
+	fabric_check(fabric);
+	CU_ASSERT_EQUAL(fabric_unsubscribe(fabric, 1, span_str("$filter/amqp/a.*")), ERR_NONE);
+	CU_ASSERT_EQUAL(subscribe(1, "$filter/regex/a"), ERR_NONE);
+	CU_ASSERT_TRUE(fabric_filter_matches(fabric, span_str("$filter/regex/a"), span_str("ba")));
+	CU_ASSERT_FALSE(fabric_filter_matches(fabric, span_str("$filter/regex/a"), span_str("b")));
+	CU_ASSERT_FALSE(fabric_filter_matches(fabric, span_str("$filter/regex/x"), span_str("x")));
+	fabric_forget(fabric, 1);
+	fabric_forget(fabric, 2);
+	fabric_forget(fabric, fabric_worker(fabric, 1));
+	finish();
 }
 
 struct folded_row {
@@ -578,6 +616,7 @@ static void agrees_with_the_naive_fabric(void)
 }
 
 static const struct unit_test tests[] = {
+	{"special_filters_are_limited", special_filters_are_limited},
 	{"matches_of_a_connection_fold", matches_of_a_connection_fold},
 	{"deliveries_come_in_order_of_connection", deliveries_come_in_order_of_connection},
 	{"an_equal_filter_gets_new_options", an_equal_filter_gets_new_options},

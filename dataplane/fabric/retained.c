@@ -54,6 +54,8 @@ struct retained *retained_create(const struct retained_conf *conf)
 	at += round_up(sizeof(*r));
 	r->counters = conf->counters;
 	r->secret = conf->secret;
+	r->matches = conf->matches;
+	r->owner = conf->owner;
 	r->root = r->first = r->swept = RETAINED_NONE;
 	pool_init(&r->values, at, conf->topics_max, sizeof(struct value));
 	at += values_part(conf);

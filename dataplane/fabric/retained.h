@@ -14,6 +14,10 @@ struct retained_conf {
 	uint64_t bytes_max;        /* topics, properties and values, in cells of 64 bytes */
 	uint64_t secret;           /* peers choose the topics, but not the shape of the tree */
 	struct counters *counters; /* RETAINED, RETAINED_BYTES */
+	/* Filters that are not levels ("$filter/..."): does it match? Such a one is compared with
+	 * every topic. NULL: they match nothing. */
+	bool (*matches)(void *owner, struct span filter, struct span topic);
+	void *owner;
 };
 
 struct retained;

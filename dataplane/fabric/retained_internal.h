@@ -34,6 +34,8 @@ struct retained {
 	struct cells cells;
 	struct counters *counters;
 	uint64_t secret;
+	bool (*matches)(void *owner, struct span filter, struct span topic);
+	void *owner;
 	uint32_t root, first;
 	uint32_t expiring; /* values that can expire */
 	uint32_t swept;    /* where the sweep goes on; RETAINED_NONE: at the first */

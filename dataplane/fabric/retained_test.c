@@ -28,12 +28,23 @@ static void must(const void *p)
 	ASSERT(p != NULL);
 }
 
+/* Filters that are not levels: topics that end with what stands behind the prefix. */
+static bool ends_with(void *owner, struct span filter, struct span topic)
+{
+	const struct span end = span_skip(filter, sizeof("$filter/") - 1);
+
+	CU_ASSERT_PTR_EQUAL(owner, &retained);
+	return topic.size >= end.size && span_equal(span_skip(topic, topic.size - end.size), end);
+}
+
 static void start(uint32_t topics_max, uint64_t bytes_max)
 {
 	const struct retained_conf conf = {.topics_max = topics_max,
 		.bytes_max = bytes_max,
 		.secret = 7,
-		.counters = &counters};
+		.counters = &counters,
+		.matches = ends_with,
+		.owner = &retained};
 
 	segments = unit_pool(SEGMENTS);
 	const struct messages_conf messages = {
@@ -128,6 +139,9 @@ static const struct told_row told_rows[] = {
 	{"+/b/#", "a/b a/b/c a/b/d b/b/c c/b/c"},
 	{"a/b/+", "a/b/c a/b/d"},
 	{"a/b", "a/b"},
+	{"$filter//c", "a//c a/b/c a/c b/b/c c/b/c"},
+	{"$filter/x", "$SYS/x"},
+	{"$filter/nowhere", ""},
 	{"a/d", ""},
 	{"b", ""},
 	{"$SYS/#", "$SYS/x $SYS/y"},

@@ -5,6 +5,7 @@
  * lies below a level that does not fit, and to the filter's own next level. */
 #include "dataplane/base/assert.h"
 #include "dataplane/fabric/retained_internal.h"
+#include "dataplane/match/form.h"
 
 /* Where a value stands to a filter. */
 struct fit {
@@ -82,6 +83,15 @@ static struct fit fit(struct span filter, struct span topic)
 	}
 }
 
+static struct fit fit_any(const struct retained *r, struct span filter, struct span topic)
+{
+	if (!form_is_special(filter))
+		return fit(filter, topic);
+	if (r->matches != NULL && r->matches(r->owner, filter, topic))
+		return (struct fit){.what = FIT_MATCH};
+	return (struct fit){.what = FIT_STEP};
+}
+
 static void place(struct retained *r, struct retained_cursor *c, uint32_t at)
 {
 	if (c->at != RETAINED_NONE)
@@ -96,6 +106,8 @@ static struct span literal_prefix(struct span filter)
 {
 	size_t end = 0;
 
+	if (form_is_special(filter))
+		return span_of(filter.at, 0);
 	for (size_t in = 0; in <= filter.size;) {
 		const struct span level = level_at(filter, in);
 		if (is(level, '+') || is(level, '#'))
@@ -228,7 +240,7 @@ static bool look(struct retained *r, struct retained_cursor *c, uint64_t now_us)
 {
 	const struct value *v = retained_at(r, c->at);
 	const struct span topic = retained_topic(r, v);
-	const struct fit f = fit(c->filter, topic);
+	const struct fit f = fit_any(r, c->filter, topic);
 
 	switch (f.what) {
 	case FIT_MATCH:

@@ -33,7 +33,7 @@ static bool wild_stands_alone(struct span filter, size_t i)
 	return filter.at[i] == '+' && filter.at[i + 1] == '/';
 }
 
-enum err match_filter_check(struct span filter)
+enum err match_levels_check(struct span filter)
 {
 	uint32_t levels = 1;
 

@@ -12,6 +12,9 @@ struct levels {
 /* False: more than MATCH_LEVELS_MAX levels. */
 MUST_USE bool levels_cut(struct span text, struct levels *out);
 
+/* Is it a well-formed filter of levels, as match_filter_check says of all forms? */
+MUST_USE enum err match_levels_check(struct span filter);
+
 static inline struct span levels_at(struct span text, const struct levels *l, uint32_t i)
 {
 	return (struct span){text.at + l->start[i], l->start[i + 1] - 1 - l->start[i]};

@@ -44,7 +44,7 @@ static uint32_t add(uint32_t size, uint8_t fill)
 {
 	const bool expected = fits(size);
 	memset(text, fill, size);
-	const uint32_t id = store_add(&store, span_of(text, size));
+	const uint32_t id = store_add(&store, span_of(text, size), span_of(NULL, 0));
 	CU_ASSERT_EQUAL(id != STORE_NONE, expected);
 	if (id == STORE_NONE)
 		return id;
@@ -157,7 +157,8 @@ static void a_large_store_at_its_limit(void)
 	start(MANY, (size_t)MANY * SIZE);
 	memset(text, 'x', SIZE);
 	for (uint32_t i = 0; i < MANY; i++)
-		CU_ASSERT_NOT_EQUAL(store_add(&store, span_of(text, SIZE)), STORE_NONE);
+		CU_ASSERT_NOT_EQUAL(
+			store_add(&store, span_of(text, SIZE), span_of(NULL, 0)), STORE_NONE);
 	for (uint32_t i = 0; i < 20 * MANY; i++) {
 		/* In turns of a log's length: at random, in order, always the same. */
 		const uint32_t turn = i / (2 * MANY) % 3;
@@ -165,7 +166,7 @@ static void a_large_store_at_its_limit(void)
 				    : turn == 1 ? oldest++ % MANY
 						: 0;
 		store_drop(&store, id);
-		CU_ASSERT_EQUAL_FATAL(store_add(&store, span_of(text, SIZE)), id);
+		CU_ASSERT_EQUAL_FATAL(store_add(&store, span_of(text, SIZE), span_of(NULL, 0)), id);
 	}
 	finish();
 }

@@ -14,21 +14,33 @@
 enum {
 	UNIT = 16, /* bytes; a gap of one unit can hold a filter's header */
 	TEXT_MAX = 65535,
+	GAP_HALF_MAX = TEXT_MAX / UNIT,
 	CLEAN_RATE = 8,
 	FREE_SHARE = 4, /* clean while less than a fourth is free */
 };
 
 static_assert(sizeof(struct filter) == UNIT, "the smallest gap holds a header");
 
-static uint32_t units_of(size_t text_size)
+static uint32_t units_of(size_t bytes)
 {
-	return (uint32_t)(1 + (text_size + UNIT - 1) / UNIT);
+	return (uint32_t)(1 + (bytes + UNIT - 1) / UNIT);
+}
+
+/* Behind its header. */
+static size_t bytes_of(size_t size, size_t extra)
+{
+	return extra == 0 ? size : ((size + 7) & ~(size_t)7) + extra;
+}
+
+static uint32_t units_at(const struct filter *f)
+{
+	return units_of(bytes_of(f->size, f->extra));
 }
 
 static size_t log_units(uint32_t filters_max, size_t text_bytes_max)
 {
-	const size_t slack = 4 * (size_t)units_of(TEXT_MAX);
-	/* Each filter: a header, its text, and less than a unit of rounding. */
+	const size_t slack = 4 * (size_t)units_of(2 * TEXT_MAX);
+	/* Each filter: a header, its bytes, and less than a unit of rounding. */
 	const size_t live = 2 * (size_t)filters_max + text_bytes_max / UNIT;
 
 	return live + live / 2 + slack;
@@ -72,6 +84,16 @@ static uint32_t forward(const struct store *s, uint32_t unit, uint32_t n)
 	return unit + n == s->units ? 0 : unit + n;
 }
 
+/* A dead filter of so many units behind its header. */
+static void fill_gap(struct filter *gap, uint32_t units)
+{
+	const uint32_t size = units < GAP_HALF_MAX ? units : GAP_HALF_MAX;
+
+	*gap = (struct filter){.id = STORE_NONE,
+		.size = (uint16_t)(size * UNIT),
+		.extra = (uint16_t)((units - size) * UNIT)};
+}
+
 /* Room for n units in one piece at the head. */
 static uint32_t take(struct store *s, uint32_t n)
 {
@@ -79,7 +101,7 @@ static uint32_t take(struct store *s, uint32_t n)
 
 	if (left < n) {
 		ASSERT(s->used + left + n <= s->units);
-		*at_unit(s, s->head) = (struct filter){.id = STORE_NONE, .size = (left - 1) * UNIT};
+		fill_gap(at_unit(s, s->head), left - 1);
 		s->used += left;
 		s->head = 0;
 	}
@@ -95,7 +117,7 @@ static void clean(struct store *s, uint32_t budget)
 {
 	for (uint32_t done = 0; done < budget && s->used > s->live;) {
 		const struct filter *old = at_unit(s, s->tail);
-		const uint32_t n = units_of(old->size);
+		const uint32_t n = units_at(old);
 
 		if (old->id != STORE_NONE) {
 			/* Taken before the old place is given back: the two never overlap. */
@@ -109,25 +131,29 @@ static void clean(struct store *s, uint32_t budget)
 	}
 }
 
-uint32_t store_add(struct store *s, struct span text)
+uint32_t store_add(struct store *s, struct span text, struct span extra)
 {
 	ASSERT(text.size <= TEXT_MAX);
-	if (text.size > s->text_bytes_max - s->text_bytes)
+	ASSERT(extra.size <= TEXT_MAX - UNIT);
+	const size_t bytes = bytes_of(text.size, extra.size);
+	if (bytes > s->text_bytes_max - s->text_bytes)
 		return STORE_NONE;
 	const uint32_t id = pool_get(&s->where);
 	if (id == POOL_NONE)
 		return STORE_NONE;
 
-	const uint32_t n = units_of(text.size);
+	const uint32_t n = units_of(bytes);
 	if (s->units - s->used < s->units / FREE_SHARE + n)
 		clean(s, n * CLEAN_RATE);
 	const uint32_t at = take(s, n);
 	struct filter *f = at_unit(s, at);
-	*f = (struct filter){.id = id, .size = (uint32_t)text.size};
+	*f = (struct filter){.id = id, .size = (uint16_t)text.size, .extra = (uint16_t)extra.size};
 	memcpy(f->text, text.at, text.size);
+	if (extra.size > 0)
+		memcpy(f->text + (bytes - extra.size), extra.at, extra.size);
 	*(uint32_t *)pool_at(&s->where, id) = at;
 	s->live += n;
-	s->text_bytes += text.size;
+	s->text_bytes += bytes;
 	return id;
 }
 
@@ -153,8 +179,8 @@ void store_drop(struct store *s, uint32_t id)
 	struct filter *f = store_at(s, id);
 
 	f->id = STORE_NONE;
-	s->live -= units_of(f->size);
-	s->text_bytes -= f->size;
+	s->live -= units_at(f);
+	s->text_bytes -= bytes_of(f->size, f->extra);
 	pool_put(&s->where, id);
 }
 
@@ -165,11 +191,11 @@ void store_check(const struct store *s)
 
 	for (uint32_t at = s->tail; used < s->used;) {
 		const struct filter *f = at_unit(s, at);
-		const uint32_t n = units_of(f->size);
+		const uint32_t n = units_at(f);
 		if (f->id != STORE_NONE) {
 			ASSERT(store_at(s, f->id) == f);
 			live += n;
-			text_bytes += f->size;
+			text_bytes += bytes_of(f->size, f->extra);
 			filters++;
 		}
 		at = forward(s, at, n);

@@ -19,7 +19,8 @@ struct filter {
 	uint32_t id;    /* STORE_NONE: dead */
 	uint32_t hash;  /* under which the index knows it */
 	uint32_t shape; /* of shapes.h, or MATCH_EXACT */
-	uint32_t size;  /* bytes of text */
+	uint16_t size;  /* bytes of text */
+	uint16_t extra; /* bytes behind it, aligned to 8: what its engine wants beside the text */
 	uint8_t text[];
 };
 
@@ -31,7 +32,7 @@ struct store {
 	uint32_t tail;     /* the oldest filter */
 	uint32_t used;     /* units from tail to head */
 	uint32_t live;     /* of them, units of filters that are alive */
-	size_t text_bytes; /* of the living */
+	size_t text_bytes; /* of the living, extra ones included */
 	size_t text_bytes_max;
 };
 
@@ -39,11 +40,16 @@ size_t store_bytes(uint32_t filters_max, size_t text_bytes_max); /* 0: beyond wh
 size_t store_used(const struct store *s); /* living filters, with their places */
 /* memory: aligned to 64 bytes. */
 void store_init(struct store *s, void *memory, uint32_t filters_max, size_t text_bytes_max);
-/* Copies the text; the caller fills in hash and shape. STORE_NONE: full. Moves others. */
-MUST_USE uint32_t store_add(struct store *s, struct span text);
+/* Copies both; the caller fills in hash and shape. STORE_NONE: full. Moves others. */
+MUST_USE uint32_t store_add(struct store *s, struct span text, struct span extra);
 void store_drop(struct store *s, uint32_t id);
 struct filter *store_at(const struct store *s, uint32_t id); /* until the next store_add */
 void store_check(const struct store *s);
+
+static inline struct span store_extra(const struct filter *f)
+{
+	return span_of(f->text + ((f->size + 7u) & ~7u), f->extra);
+}
 
 /* store_at in two steps for who looks up several: prefetch the place, then the filter there. */
 static inline void store_prefetch_place(const struct store *s, uint32_t id)

@@ -17,6 +17,7 @@ static const char *const names[SHM_REGIONS] = {
 	[SHM_DP_COUNTERS] = "dpc",
 	[SHM_CP_COUNTERS] = "cpc",
 	[SHM_LAUNCHER] = "launcher",
+	[SHM_TIERS] = "tiers",
 };
 
 struct part {

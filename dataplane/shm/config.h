@@ -19,6 +19,8 @@ struct shm_config {
 	uint32_t subscriptions_max;
 	uint32_t filters_max;
 	uint32_t filter_bytes_max;
+	uint32_t patterns_max;     /* of the filters */
+	uint32_t pattern_size_max; /* bytes of text of one */
 	uint32_t messages_max;
 	uint32_t packet_size_max;                                       /* MQTT packet */
 	uint32_t rx_buffers, tx_buffers, held_buffers, message_buffers; /* of 2 KiB */
@@ -38,6 +40,9 @@ struct shm_config {
 	uint32_t session_expiry_max_s;
 	uint32_t retained_max;       /* topics, of a worker */
 	uint32_t nic_resets;         /* asked for since the control plane started */
+	uint32_t patterns_session_max;
+	uint32_t compile_time_s; /* processor time of the compiler of patterns, for a set */
+	uint64_t compile_memory_max, compile_database_max;
 	uint64_t retained_bytes_max; /* topics and values, of a worker */
 	uint64_t wal_bytes_max;
 	uint64_t sync_interval_us; /* journal: until the next sync */

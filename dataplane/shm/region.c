@@ -3,6 +3,7 @@
 
 #include "dataplane/base/assert.h"
 #include "dataplane/shm/config.h"
+#include "dataplane/shm/tiers.h"
 
 enum {
 	CONFIG_PAGE = 1, /* of CP: configuration after the header, then the workers */
@@ -25,6 +26,7 @@ static const struct {
 	[SHM_DP_COUNTERS] = {SHM_PAGE, sizeof(struct counters)},
 	[SHM_CP_COUNTERS] = {2 * SHM_PAGE, 0},
 	[SHM_LAUNCHER] = {2 * SHM_PAGE, 0},
+	[SHM_TIERS] = {2 * SHM_PAGE + (size_t)2 * SHM_TIER_SEATS * SHM_TIER_BYTES, 0},
 };
 
 size_t shm_region_bytes(enum shm_region kind, uint32_t workers)

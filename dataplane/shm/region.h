@@ -1,6 +1,6 @@
 /* region.h - the memory that the processes share: regions and what lies where.
  *
- * Five memfds held by the launcher, sealed against growing and shrinking. Each
+ * Six memfds held by the launcher, sealed against growing and shrinking. Each
  * has one writer; readers get a read-only descriptor. So any process can be
  * restarted alone and finds the others' words as they were.
  *
@@ -10,6 +10,7 @@
  *	DP_COUNTERS        dataplane      control plane, management
  *	CP_COUNTERS        control plane  management
  *	LAUNCHER           launcher       all: pids, restarts (processes.h)
+ *	TIERS              control plane  dataplane: compiled patterns (tiers.h)
  *
  * How a process gets hold of them: attach.h. Page 0 is the header. Indices and offsets only, no
  * pointers. Readers of DP treat every byte as hostile: copy once, check, use the copy. */
@@ -19,7 +20,10 @@
 #include "dataplane/base/span.h"
 #include "dataplane/shm/atomic.h"
 
-enum shm_region { SHM_DP, SHM_CP, SHM_DP_COUNTERS, SHM_CP_COUNTERS, SHM_LAUNCHER, SHM_REGIONS };
+/* clang-format off */
+enum shm_region {
+	SHM_DP, SHM_CP, SHM_DP_COUNTERS, SHM_CP_COUNTERS, SHM_LAUNCHER, SHM_TIERS, SHM_REGIONS
+}; /* clang-format on */
 
 enum {
 	SHM_WORKERS_MAX = 8,

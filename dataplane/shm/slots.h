@@ -27,6 +27,8 @@ enum shm_command {
 	SHM_COMMAND_RECEIVED,
 	SHM_COMMAND_SETTLED,
 	SHM_COMMAND_ENDED,
+	SHM_COMMAND_PATTERN, /* struct shm_pattern: one has come or gone */
+	SHM_COMMAND_TRY,     /* struct shm_trial; answered by TRIED with the same token */
 	SHM_COMMANDS
 };
 
@@ -45,6 +47,7 @@ enum shm_event {
 	SHM_EVENT_PUBLISH,           /* struct shm_publish; text: a parcel: a will is due */
 	SHM_EVENT_RETAINED,          /* struct shm_retained; text: a parcel */
 	SHM_EVENT_LOADED,            /* everything durable is here */
+	SHM_EVENT_TRIED,             /* struct shm_trial: may it be subscribed to? */
 	SHM_EVENTS
 };
 
@@ -68,6 +71,8 @@ struct shm_slot {
 		struct shm_declined declined;
 		struct shm_publish publish;
 		struct shm_retained retained;
+		struct shm_pattern pattern;
+		struct shm_trial trial;
 	};
 	uint32_t sender;   /* low 32 bits of the sender's generation */
 	uint32_t receiver; /* of the receiver's, as the sender knew it; 0: whoever it is */

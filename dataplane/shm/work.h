@@ -71,6 +71,22 @@ struct shm_applied {
 	uint32_t err; /* enum err: no room in a table */
 };
 
+/* A filter that wants compiling. Its number is the worker's own and is used again; without
+ * `added` nobody has it now. */
+struct shm_pattern {
+	uint32_t pattern;
+	uint8_t added;
+	uint8_t reserved[3];
+	struct shm_text text; /* the filter; empty if it has gone */
+};
+
+/* TRY and TRIED. */
+struct shm_trial {
+	uint32_t token;
+	uint32_t err;         /* enum err: ERR_NONE, ERR_EXPRESSION_REFUSED */
+	struct shm_text text; /* TRY: the filter */
+};
+
 static_assert(sizeof(struct shm_work) == 48, "a body is at most 48 bytes");
 static_assert(sizeof(struct shm_received) == 48, "a body is at most 48 bytes");
 static_assert(sizeof(struct shm_replica) == 32, "no holes");

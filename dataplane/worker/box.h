@@ -11,6 +11,7 @@
 #include "drivers/driver.h"
 
 struct peers;
+struct letters;
 struct worker;
 
 /* Packet buffers of one worker; with several, others may give some of them back. */
@@ -39,6 +40,7 @@ struct box_conf {
 	struct box_link link;
 	struct counters *counters;
 	uint64_t (*cycles)(void); /* NULL: stages are not measured */
+	struct letters *letters;  /* letters of the service thread; NULL: there is none */
 	struct peers *peers;      /* rings to the other workers; NULL: it is alone */
 	struct hash_key key;      /* secret, fresh at every start, the same for all workers */
 	uint64_t seed;            /* of this worker alone */

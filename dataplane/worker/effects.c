@@ -1,6 +1,7 @@
 /* effects.c - the effects that sessions ask for, carried out (session.h). */
 #include "dataplane/base/assert.h"
 #include "dataplane/base/effect.h"
+#include "dataplane/worker/attempts.h"
 #include "dataplane/worker/route.h"
 #include "dataplane/worker/worker_internal.h"
 
@@ -130,16 +131,29 @@ static enum published publish(
 	return route_publish(c->worker, m, &from, o, matched);
 }
 
+void connection_subscribe(struct worker *w, struct connection *c, uint32_t token,
+	struct span filter, const struct subscription_options *options)
+{
+	if (!c->durable)
+		route_subscribe(w, c, token, filter, options);
+	else if (!works_subscribe(w, c, token, filter, options))
+		connection_answer(w, c, token, ERR_WORK_FULL);
+}
+
+/* Judged before the control plane keeps it; what is large, by Hyperscan, too. */
 static void subscribe(
 	void *owner, uint32_t token, struct span filter, const struct subscription_options *options)
 {
 	struct connection *c = connection_of(owner);
 	struct worker *w = c->worker;
+	const struct attempts_ask ask = {c, token, filter, options};
+	uint32_t steps;
 
-	if (!c->durable)
-		route_subscribe(w, c, token, filter, options);
-	else if (!works_subscribe(w, c, token, filter, options))
-		connection_answer(w, c, token, ERR_WORK_FULL);
+	const enum err e = fabric_filter_judge(w->fabric, filter, &steps);
+	if (e != ERR_NONE)
+		connection_answer(w, c, token, e);
+	else if (!attempts_begin(w, &ask, steps))
+		connection_subscribe(w, c, token, filter, options);
 }
 
 static void unsubscribe(void *owner, uint32_t token, struct span filter)

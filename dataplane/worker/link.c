@@ -7,6 +7,8 @@
  * is told of every live session and asked every open question once more. */
 #include "dataplane/base/assert.h"
 #include "dataplane/shm/doorbell.h"
+#include "dataplane/worker/attempts.h"
+#include "dataplane/worker/tiers.h"
 #include "dataplane/worker/worker_internal.h"
 #include "dataplane/worker/works_internal.h"
 
@@ -38,6 +40,14 @@ bool link_push(struct worker *w, enum shm_command type, const void *body, size_t
 bool link_put(struct worker *w, const struct span *parts, size_t count, struct shm_text *out)
 {
 	return shm_arena_put(&w->link.arena, &w->link.commands, parts, count, out);
+}
+
+bool link_has_spare_room(const struct worker *w)
+{
+	const struct worker_link *l = &w->link;
+
+	return linked(w) && !l->resyncing && !l->introducing &&
+	       shm_tx_room(&l->commands) > REQUEST_ROOM;
 }
 
 /* The first word of a generation, to one of theirs. False: no room now. */
@@ -367,6 +377,8 @@ static void on_event(struct worker *w, const struct shm_slot *slot)
 		on_grant(w, &slot->grant);
 	else if (slot->type == SHM_EVENT_REVOKE)
 		on_revoke(w, &slot->revoke);
+	else if (slot->type == SHM_EVENT_TRIED)
+		attempts_on_tried(w, &slot->trial);
 	else
 		works_on_event(w, slot);
 }
@@ -416,6 +428,8 @@ static void begin_resync(struct worker *w, uint64_t generation)
 	l->farewell_count = 0; /* it never knew them */
 	l->resync_at = 0;
 	works_rewind(w);
+	tiers_renew(w);
+	attempts_renew(w);
 	l->introducing = true;
 	l->resyncing = !greet(w);
 	if (!works_loaded(w))

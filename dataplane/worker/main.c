@@ -8,6 +8,7 @@
 #include "dataplane/base/assert.h"
 #include "dataplane/shm/attach.h"
 #include "dataplane/worker/peer.h"
+#include "dataplane/worker/service.h"
 #include "dataplane/worker/stages.h"
 #include "dataplane/worker/thread.h"
 #include "dataplane/worker/watch.h"
@@ -45,6 +46,8 @@ struct process {
 	uint64_t config_sequence;
 	struct hash_key key;
 	struct peers *peers;
+	struct letters boxes[SHM_WORKERS_MAX];
+	struct service *service;
 	struct driver *nic;    /* the software NIC itself */
 	struct driver *driver; /* the impairing one before it */
 	struct thread_team team;
@@ -218,6 +221,7 @@ static void prepare_thread(struct process *p, uint32_t worker)
 			.config = p->config,
 			.counters = shm_counters(p->map.base[SHM_DP_COUNTERS], worker),
 			.cycles = stages_cycles,
+			.letters = &p->boxes[worker],
 			.peers = p->peers,
 			.key = p->key}};
 	t->conf.link = (struct box_link){p->map.base[SHM_DP], p->map.view[SHM_CP], p->map.doorbell};
@@ -265,6 +269,19 @@ static void prepare_team(struct process *p)
 	p->team.ready[1] = (struct shm_header *)p->map.base[SHM_DP_COUNTERS];
 }
 
+/* Without it patterns are interpreted, all of them. */
+static void start_service(struct process *p)
+{
+	const struct service_conf conf = {
+		.tiers = p->map.view[SHM_TIERS], .workers = p->workers, .boxes = p->boxes};
+
+	if (conf.tiers == NULL)
+		return;
+	p->service = service_create(&conf);
+	if (p->service == NULL || !service_start(p->service))
+		fail("the service thread does not start");
+}
+
 static void run(struct process *p)
 {
 	struct watch watch = {.team = &p->team,
@@ -275,6 +292,7 @@ static void run(struct process *p)
 
 	prepare_team(p);
 	watch_init(&watch, &p->config);
+	start_service(p);
 	for (uint32_t i = 0; i < p->workers; i++)
 		if (rte_eal_remote_launch(thread_run, &p->threads[i], i + 1) != 0)
 			fail("a worker's thread does not start");
@@ -284,6 +302,8 @@ static void run(struct process *p)
 		shm_region_ready(p->team.ready[i], false);
 	threads_stop(&p->team, p->workers);
 	rte_eal_mp_wait_lcore();
+	if (p->service != NULL)
+		service_stop(p->service);
 }
 
 /* Workers and their memory end with the process: messages may still be lent among them. */

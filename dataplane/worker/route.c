@@ -33,12 +33,22 @@ uint32_t queue_pop(struct queue *q)
 	return value;
 }
 
-static struct retained_conf retained_conf_of(const struct worker *w)
+/* A subscription is in force wherever its snapshot is asked for. */
+static bool filter_matches(void *owner, struct span filter, struct span topic)
+{
+	struct worker *w = owner;
+
+	return fabric_filter_matches(w->fabric, filter, topic);
+}
+
+static struct retained_conf retained_conf_of(struct worker *w)
 {
 	return (struct retained_conf){.topics_max = w->conf.config.retained_max,
 		.bytes_max = w->conf.config.retained_bytes_max,
 		.secret = w->conf.key.k0 ^ w->conf.key.k1,
-		.counters = w->counters};
+		.counters = w->counters,
+		.matches = filter_matches,
+		.owner = w};
 }
 
 static bool create_tables(struct worker *w)

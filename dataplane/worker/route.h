@@ -62,5 +62,8 @@ bool connection_offer(
 void connection_published(struct worker *w, struct connection *c, uint16_t packet_id, enum err e);
 /* The durable session whose queue its subscriptions are; 0: they are the connection's own. */
 uint64_t connection_queue(const struct connection *c);
+/* Subscribes, as the connection or as its queue; answered now or later. */
+void connection_subscribe(struct worker *w, struct connection *c, uint32_t token,
+	struct span filter, const struct subscription_options *options);
 /* Answers a subscription: when the session's own call has returned, or at once. */
 void connection_answer(struct worker *w, struct connection *c, uint32_t token, enum err e);

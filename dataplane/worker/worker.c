@@ -3,7 +3,9 @@
 
 #include "dataplane/base/assert.h"
 #include "dataplane/base/effect.h"
+#include "dataplane/worker/attempts.h"
 #include "dataplane/worker/route.h"
+#include "dataplane/worker/tiers.h"
 
 #include <rte_prefetch.h>
 #include <stdio.h>
@@ -88,8 +90,11 @@ static struct fabric_conf fabric_conf_of(struct worker *w)
 		.subscriptions_max =
 			c->subscriptions_max +
 			(w->conf.peers == NULL ? 0 : peers_workers(w->conf.peers) * c->filters_max),
+		.specials_max = c->patterns_session_max,
 		.match = {.filters_max = c->filters_max,
 			.filter_bytes_max = c->filter_bytes_max,
+			.patterns_max = c->patterns_max,
+			.pattern_size_max = c->pattern_size_max,
 			.key = w->conf.key,
 			.counters = w->counters},
 		.counters = w->counters,
@@ -194,7 +199,7 @@ static bool create_layers(struct worker *w, uint64_t now_us)
 		.messages = messages_bytes(&messages)};
 	worker_memory_taken(w, &taken);
 	return w->tcp != NULL && w->messages != NULL && w->fabric != NULL && link_create(w) &&
-	       create_sessions(w) && works_create(w) && route_create(w);
+	       create_sessions(w) && works_create(w) && route_create(w) && attempts_create(w);
 }
 
 struct worker *worker_create(
@@ -245,7 +250,8 @@ void worker_destroy(struct worker **worker)
 	if (w->fabric != NULL && w->messages != NULL && w->tcp != NULL && w->works != NULL &&
 		w->route != NULL)
 		close_sessions(w);
-	works_fini(w); /* it holds messages, and so does the next */
+	works_fini(w); /* it holds messages, and so do the next */
+	attempts_fini(w);
 	route_fini(w);
 	if (w->tcp != NULL)
 		tcp_destroy(&w->tcp); /* gives back what it was lent */
@@ -336,7 +342,9 @@ bool worker_turn(struct worker *w, uint64_t now_us)
 	w->busy |= link_poll(w); /* before the NIC: two full queues cannot wait for each other */
 	w->busy |= peers_poll(w);
 	w->busy |= route_poll(w);
+	w->busy |= tiers_poll(w);
 	(void)stages_enter(&w->stages, STAGE_SESSION);
+	w->busy |= attempts_poll(w);
 	worker_run_again(w);
 	receive(w);
 	(void)stages_enter(&w->stages, STAGE_LINK);

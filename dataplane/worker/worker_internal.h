@@ -62,6 +62,7 @@ struct worker {
 	struct stages stages;
 	struct works *works;
 	struct route *route;
+	struct attempts *attempts;
 	bool busy;          /* this turn found something to do */
 	uint64_t gauges_us; /* when those that cost something are due */
 };

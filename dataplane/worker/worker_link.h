@@ -41,6 +41,8 @@ bool link_flush(struct worker *w); /* true: something moved */
 MUST_USE bool link_push(struct worker *w, enum shm_command type, const void *body, size_t size);
 MUST_USE bool link_put(
 	struct worker *w, const struct span *parts, size_t count, struct shm_text *out);
+/* There is more room than farewells want, and the control plane knows who is here. */
+bool link_has_spare_room(const struct worker *w);
 /* False: cannot be asked now. Answered by mqtt_session_on_grant. */
 MUST_USE bool link_request(struct worker *w, struct connection *c, const struct session_request *r);
 void link_closed(struct worker *w, struct connection *c, enum err why);

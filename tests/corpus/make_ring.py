@@ -15,7 +15,7 @@ RETAIN, RECORD, OF_WILL = 1, 2, 4
 NO_WILL, EXPIRY = 16, 32
 FOREVER = 255
 KINDS = ['hello', 'connect', 'closed', 'position', 'resynced', 'declined', 'applied', 'part', 'store',
-         'subscribe', 'unsubscribe', 'release', 'received', 'settled', 'ended']
+         'subscribe', 'unsubscribe', 'release', 'received', 'settled', 'ended', 'pattern', 'try']
 
 
 def slot(kind, body=b'', right=True):
@@ -142,6 +142,11 @@ SEEDS = {
     'slot-each': START + b''.join(slot(k, b'\1' * 48) for k in KINDS) + GO,
     'slot-each-0': START + b''.join(slot(k) for k in KINDS) + GO,
     'slot-each-ff': START + b''.join(slot(k, b'\xff' * 48) for k in KINDS) + GO,
+    'pattern': START + arena(0, b'$filter/regex/a') + b''.join(
+        slot('pattern', struct.pack('<IBxxxII', 3, added, 0, size))
+        for added, size in ((1, 15), (0, 0), (2, 15), (1, 0), (1, 1 << 20))) + GO,
+    'try': START + arena(0, b'$filter/regex/a') + slot('try', struct.pack('<IIII', 3, 0, 0, 15)) +
+        slot('try', struct.pack('<IIII', 3, 0, 0, 0)) + GO,
     'slot-dead': START + slot('connect', right=False) + GO,
     'arena': START + connect(client=1) + arena(0, b'\0' * 64) + GO,
     'part-huge': START + slot('part', struct.pack('<II', 0, 1 << 17)) * 3 + store() + GO,

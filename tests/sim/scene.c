@@ -8,6 +8,8 @@
 
 static const char *const topics[TOPICS] = {"t/0", "t/1", "t/2", "t/3"};
 static const char *const filters[] = {"t/#", "t/0", "t/1", "t/2", "t/3", "r/#"};
+/* Matches nothing, but is tried, and told as a pattern. */
+static const char pattern[] = "$filter/regex/^x(a|b){60}$";
 static const char *const values[SCENE_DEVICES_MAX] = {
 	"r/0", "r/1", "r/2", "r/3", "r/4", "r/5", "r/6", "r/7"};
 
@@ -143,6 +145,8 @@ static void first_filters(struct scene *s, uint32_t i)
 	for (uint32_t f = 1; f < ARRAY_SIZE(filters); f++)
 		if (rng_below(&s->rng, 2) == 0)
 			(void)device_subscribe(d, filters[f], draw_qos(s));
+	if (i == 1)
+		(void)device_subscribe(d, pattern, 0);
 }
 
 static void add_device(struct scene *s, const struct device_conf *conf)

@@ -102,7 +102,10 @@ static void shrink_tables(struct shm_config *c)
 	c->connections_max = 64;
 	c->subscriptions_max = 256;
 	c->filters_max = 256;
-	c->filter_bytes_max = 1 << 14;
+	c->filter_bytes_max = 1 << 16;
+	c->patterns_max = 16;
+	c->pattern_size_max = 64;
+	c->patterns_session_max = 8;
 	c->messages_max = 1024;
 	c->rx_buffers = 1024;
 	c->tx_buffers = 1024;

@@ -190,7 +190,8 @@ static void build_clients(struct world *w, const struct world_conf *conf)
 
 static void build_regions(struct world *w)
 {
-	for (int kind = 0; kind < SHM_REGIONS; kind++) {
+	/* Not that of compiled patterns: nobody compiles here. */
+	for (int kind = 0; kind < SHM_TIERS; kind++) {
 		const size_t size = shm_region_bytes((enum shm_region)kind, w->config.workers);
 		w->region[kind] = aligned_alloc(SHM_PAGE, size);
 		ASSERT(w->region[kind] != NULL);
@@ -203,7 +204,7 @@ void world_clear_regions(struct world *w)
 	const uint32_t workers = w->config.workers;
 
 	w->births++;
-	for (int kind = 0; kind < SHM_REGIONS; kind++) {
+	for (int kind = 0; kind < SHM_TIERS; kind++) {
 		memset(w->region[kind], 0, shm_region_bytes((enum shm_region)kind, workers));
 		shm_region_init(w->region[kind], (enum shm_region)kind, workers);
 		shm_region_count_from(w->region[kind], w->births * 1000); /* as the launcher does */
@@ -260,7 +261,7 @@ void world_tear_down(struct world *w)
 	}
 	ASSERT(box_pools_full(&w->client_pools));
 	give_pools(&w->client_pools);
-	for (int kind = 0; kind < SHM_REGIONS; kind++)
+	for (int kind = 0; kind < SHM_TIERS; kind++)
 		free(w->region[kind]);
 	free(w->scratch);
 }

@@ -50,6 +50,7 @@ struct world {
 	struct worker *worker[WORLD_WORKERS_MAX]; /* NULL: dead */
 	struct peers *peers;
 	struct controlplane *plane; /* NULL: dead */
+	struct trials *trials;      /* its own */
 	struct memory_disk *disk;
 	struct storage *store; /* on it; NULL: the control plane is dead */
 	struct storage *lent;  /* what the control plane sees of it */

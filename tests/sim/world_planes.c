@@ -72,6 +72,8 @@ static struct sessions_now now_of(const struct world *w)
 static bool create_controlplane(struct world *w, unsigned unused)
 {
 	uint64_t s = w->seed ^ 0xc0de;
+	/* Without a compiler: all are accepted, and interpreted. */
+	w->trials = trials_create(NULL, shm_counters(w->region[SHM_CP_COUNTERS], 0));
 	const struct controlplane_conf conf = {.cp = w->region[SHM_CP],
 		.cp_counters = w->region[SHM_CP_COUNTERS],
 		.dp = w->region[SHM_DP],
@@ -79,10 +81,11 @@ static bool create_controlplane(struct world *w, unsigned unused)
 		.pid = 2,
 		.key = {rng_mix(&s), rng_mix(&s)},
 		.config = &w->config,
-		.store = w->lent};
+		.store = w->lent,
+		.trials = w->trials};
 
 	(void)unused;
-	return controlplane_create(&conf, now_of(w), &w->plane) == ERR_NONE;
+	return w->trials != NULL && controlplane_create(&conf, now_of(w), &w->plane) == ERR_NONE;
 }
 
 static void start_controlplane(struct world *w)
@@ -131,6 +134,7 @@ void world_start(struct world *w, enum world_victim v)
 static void bury_controlplane(struct world *w)
 {
 	w->plane = NULL;
+	w->trials = NULL;
 	w->paused[0] = false;
 	process_kill(PROCESS_CONTROLPLANE);
 	world_take_store_back(w);
@@ -241,6 +245,8 @@ static bool end_controlplane(struct world *w, unsigned unused)
 	(void)unused;
 	if (w->plane != NULL)
 		controlplane_destroy(&w->plane);
+	if (w->trials != NULL)
+		trials_destroy(&w->trials);
 	return true;
 }
 
