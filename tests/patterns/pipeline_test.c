@@ -161,6 +161,28 @@ static void what_the_limits_refuse_is_interpreted(void)
 	rig_stop(&rig);
 }
 
+/* The processor time of a set is short: what the kernel ends is tried in halves, until all is done.
+ * How many that takes depends on the machine, so not in every run. */
+static void sets_that_take_too_long_are_halved(void)
+{
+	static const struct rig_conf conf = {.patterns_max = 1200,
+		.cpu_s = 1,
+		.memory_bytes = 4ull << 30,
+		.database_bytes = 16 << 20};
+	struct rng rng = rng_from(unit_seed());
+
+	if (getenv("SIGNALBOX_LONG") == NULL)
+		return;
+	start(&conf);
+	insert_many(0, 1200);
+	CU_ASSERT_TRUE(rig_settle(&rig));
+	ask(1200, &rng);
+	CU_ASSERT_TRUE(counter_get(&rig.control, COUNTER_PATTERN_COMPILES_FAILED) > 0);
+	CU_ASSERT_EQUAL(counter_get(&rig.control, COUNTER_PATTERNS_REFUSED), 0);
+	CU_ASSERT_EQUAL(worker_counter(0, COUNTER_PATTERNS_COMPILED), 1200);
+	rig_stop(&rig);
+}
+
 /* It may not write a byte: the compiler dies, and all is interpreted. */
 static void a_compiler_that_dies_harms_nobody(void)
 {
@@ -288,6 +310,7 @@ static const struct unit_test tests[] = {
 	{"patterns_end_up_with_hyperscan", patterns_end_up_with_hyperscan},
 	{"nothing_is_missed_meanwhile", nothing_is_missed_meanwhile},
 	{"what_the_limits_refuse_is_interpreted", what_the_limits_refuse_is_interpreted},
+	{"sets_that_take_too_long_are_halved", sets_that_take_too_long_are_halved},
 	{"a_compiler_that_dies_harms_nobody", a_compiler_that_dies_harms_nobody},
 	{"hostile_bytes_are_refused", hostile_bytes_are_refused},
 	{"expressions_are_tried_alone", expressions_are_tried_alone},
