@@ -245,7 +245,9 @@ static void expressions_are_tried_alone(void)
 		{"$filter/regex/(a|b)[ab]{200}(c|d)[cd]{200}.{300}x", ERR_EXPRESSION_REFUSED},
 		{"$filter/regex/(a|b|c){150}", ERR_NONE},
 	};
-	struct process_conf conf = {.program = open(getenv("COMPILER"), O_PATH | O_CLOEXEC),
+	const char *program = getenv("COMPILER");
+	struct process_conf conf = {
+		.program = program == NULL ? -1 : open(program, O_PATH | O_CLOEXEC),
 		.cpu_s = 60,
 		.memory_bytes = 1ull << 30,
 		.database_bytes = 1 << 20,
@@ -255,6 +257,7 @@ static void expressions_are_tried_alone(void)
 	struct trials *t = trials_create(c, &counters);
 	struct trial answer;
 
+	CU_ASSERT_TRUE_FATAL(conf.program >= 0);
 	for (uint32_t i = 0; i < ARRAY_SIZE(rows); i++)
 		CU_ASSERT_TRUE(trials_add(t, 0, i, span_str(rows[i].filter)));
 	while (trials_poll(t) || trials_wait(t))
