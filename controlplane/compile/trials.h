@@ -28,4 +28,4 @@ bool trials_poll(struct trials *t);       /* true: it worked */
 bool trials_wait(const struct trials *t); /* the compiler runs: poll again soon */
 /* The next answer for that worker; the same one until trials_took. */
 MUST_USE bool trials_next(const struct trials *t, uint32_t worker, struct trial *out);
-void trials_took(struct trials *t, const struct trial *answer);
+void trials_took(struct trials *t, const struct trial *taken);

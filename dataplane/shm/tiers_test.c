@@ -38,7 +38,7 @@ static enum err read_version(uint32_t seat, uint64_t number, struct shm_tier *ou
 
 static void what_is_written_is_read(void)
 {
-	struct shm_tier t;
+	struct shm_tier t = {0};
 
 	start();
 	CU_ASSERT_EQUAL(number_of(3), 0);
@@ -61,7 +61,7 @@ static void what_is_written_is_read(void)
 
 static void an_empty_one_clears_a_seat(void)
 {
-	struct shm_tier t;
+	struct shm_tier t = {0};
 
 	start();
 	CU_ASSERT_TRUE(shm_tier_write(base, 0, span_of(NULL, 0), span_of(NULL, 0)));
@@ -87,7 +87,7 @@ static void too_large_ones_are_refused(void)
 /* Any bit, any cut, another number. */
 static void damage_is_seen(void)
 {
-	struct shm_tier t;
+	struct shm_tier t = {0};
 
 	start();
 	CU_ASSERT_TRUE(shm_tier_write(base, 1, span_str("texts"), span_str("a database")));

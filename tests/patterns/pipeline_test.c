@@ -161,6 +161,28 @@ static void what_the_limits_refuse_is_interpreted(void)
 	rig_stop(&rig);
 }
 
+/* The processor time of a set is short: what the kernel ends is tried in halves, until all is done.
+ * How many that takes depends on the machine, so not in every run. */
+static void sets_that_take_too_long_are_halved(void)
+{
+	static const struct rig_conf conf = {.patterns_max = 1200,
+		.cpu_s = 1,
+		.memory_bytes = 4ull << 30,
+		.database_bytes = 16 << 20};
+	struct rng rng = rng_from(unit_seed());
+
+	if (getenv("SIGNALBOX_LONG") == NULL)
+		return;
+	start(&conf);
+	insert_many(0, 1200);
+	CU_ASSERT_TRUE(rig_settle(&rig));
+	ask(1200, &rng);
+	CU_ASSERT_TRUE(counter_get(&rig.control, COUNTER_PATTERN_COMPILES_FAILED) > 0);
+	CU_ASSERT_EQUAL(counter_get(&rig.control, COUNTER_PATTERNS_REFUSED), 0);
+	CU_ASSERT_EQUAL(worker_counter(0, COUNTER_PATTERNS_COMPILED), 1200);
+	rig_stop(&rig);
+}
+
 /* It may not write a byte: the compiler dies, and all is interpreted. */
 static void a_compiler_that_dies_harms_nobody(void)
 {
@@ -223,7 +245,9 @@ static void expressions_are_tried_alone(void)
 		{"$filter/regex/(a|b)[ab]{200}(c|d)[cd]{200}.{300}x", ERR_EXPRESSION_REFUSED},
 		{"$filter/regex/(a|b|c){150}", ERR_NONE},
 	};
-	struct process_conf conf = {.program = open(getenv("COMPILER"), O_PATH | O_CLOEXEC),
+	const char *program = getenv("COMPILER");
+	struct process_conf conf = {
+		.program = program == NULL ? -1 : open(program, O_PATH | O_CLOEXEC),
 		.cpu_s = 60,
 		.memory_bytes = 1ull << 30,
 		.database_bytes = 1 << 20,
@@ -233,6 +257,7 @@ static void expressions_are_tried_alone(void)
 	struct trials *t = trials_create(c, &counters);
 	struct trial answer;
 
+	CU_ASSERT_TRUE_FATAL(conf.program >= 0);
 	for (uint32_t i = 0; i < ARRAY_SIZE(rows); i++)
 		CU_ASSERT_TRUE(trials_add(t, 0, i, span_str(rows[i].filter)));
 	while (trials_poll(t) || trials_wait(t))
@@ -288,6 +313,7 @@ static const struct unit_test tests[] = {
 	{"patterns_end_up_with_hyperscan", patterns_end_up_with_hyperscan},
 	{"nothing_is_missed_meanwhile", nothing_is_missed_meanwhile},
 	{"what_the_limits_refuse_is_interpreted", what_the_limits_refuse_is_interpreted},
+	{"sets_that_take_too_long_are_halved", sets_that_take_too_long_are_halved},
 	{"a_compiler_that_dies_harms_nobody", a_compiler_that_dies_harms_nobody},
 	{"hostile_bytes_are_refused", hostile_bytes_are_refused},
 	{"expressions_are_tried_alone", expressions_are_tried_alone},
