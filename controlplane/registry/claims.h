@@ -69,8 +69,7 @@ struct registry {
 
 MUST_USE bool registry_memory_create(struct registry *r);
 void registry_memory_destroy(struct registry *r);
-/* Bytes for so many; buckets count by their share. Client ids and wills are apart. */
-size_t registry_memory_bytes(uint32_t sessions, uint32_t claims);
+size_t registry_memory_bytes(uint32_t sessions, uint32_t claims); /* but client ids and wills */
 
 static inline struct claim *claim_at(const struct registry *r, uint32_t index)
 {

@@ -56,7 +56,6 @@ struct message {
 	uint64_t born_us;
 	uint64_t carrier[4]; /* the worker's, for the transport that lends the payload */
 };
-
 struct messages_conf {
 	uint32_t count;       /* messages alive at once */
 	uint32_t large_count; /* of them with a head above MESSAGE_HEAD_SMALL */
@@ -69,7 +68,6 @@ struct messages_conf {
 };
 
 struct messages; /* the store of one worker */
-
 MUST_USE struct messages *messages_create(const struct messages_conf *conf);
 void messages_destroy(struct messages **m); /* asserts that none is alive */
 uint32_t messages_alive(const struct messages *m);

@@ -101,8 +101,8 @@ def machine_lines(machine):
         f"gaps, the longest {machine['gaps_max_us']:,.0f} us",
     ]
     if machine["gaps_percent"] > 2:
-        lines.append("THIS MACHINE IS NOT QUIET: others take more than 2 % of the generator's core; "
-                     "rates and delays below are theirs as much as the brokers'")
+        lines.append("THIS MACHINE IS NOT QUIET: others take more than 2 % of the generator's "
+                     "core; rates and delays below are theirs as much as the brokers'")
     if machine["broker_core"] == machine["generator_core"]:
         lines.append("ONE CORE ONLY: broker and generator take turns")
     return "\n".join(lines)
@@ -113,9 +113,10 @@ def memory_lines(memory):
     for m in memory:
         parts = m.get("parts_bytes") or m["rss_bytes"]
         lines.append(f"memory of an idle connection with one subscription, {m['system']} "
-                     f"({m['transport']}, {m['connections']:,} of them): {m['bytes']:,.0f} bytes: " +
-                     ", ".join(f"{n} {v:,.0f}" for n, v in parts.items()) +
-                     f"; the kernel's sockets beside it, about {m['kernel_bytes']:,.0f}")
+                     f"({m['transport']}, {m['connections']:,} of them): {m['bytes']:,.0f} "
+                     "bytes: " + ", ".join(f"{n} {v:,.0f}" for n, v in parts.items()) +
+                     (f"; the kernel's sockets beside it, about {m['kernel_bytes']:,.0f}"
+                      if m["kernel_bytes"] else "; TCP is our own, the kernel has none of it"))
     return "\n".join(lines)
 
 

@@ -52,7 +52,7 @@ void load_step(struct load *l, uint64_t now_ns);
 /* Used in events during the end's turn; a fresh time for each delivery. */
 void load_clock(struct load *l, uint64_t (*now_ns)(void));
 bool load_ready(const struct load *l); /* all are connected and have subscribed */
-void load_go(struct load *l, bool publish);
+void load_go(struct load *l, bool on); /* publishes from now on, or no more */
 /* Until then, only loss is recorded. Clears the counts and the delays but what was lost. */
 void load_measure(struct load *l, bool on);
 /* Nothing is under way. */

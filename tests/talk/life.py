@@ -21,9 +21,12 @@ def alone(case):
 
 
 def snapshot():
-    """What a run could leave behind: links, namespaces, mounts, processes, addresses, files."""
+    """What a run could leave behind: links, namespaces, mounts, processes, addresses, files.
+
+    Not the dead that process 1 has not buried yet.
+    """
     out = subprocess.run("ip -o link | awk '{print $2}'; ip netns; cat /proc/mounts; "
-                         "pgrep -a signalbox; pgrep -a socat; ip -o addr | awk '{print $2,$4}'; "
+                         "pgrep -a 'signalbox|socat' | grep -v '<defunct>$'; ip -o addr | awk '{print $2,$4}'; "
                          "ip route; ls /run /dev/shm; ls -d /tmp/tmp.* /tmp/*signalbox*",
                          shell=True, check=False,
                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
