@@ -32,6 +32,7 @@ enum {
 	HEADER_ROOM = RTE_PKTMBUF_HEADROOM + 640, /* as the box's */
 	MEMORY_MIB = 320,
 	QUEUE_MIN = 64 << 10,
+	WINDOW_MIN = 256 << 10,
 };
 
 struct line {
@@ -316,6 +317,7 @@ static void create_net(struct stack *s)
 static void create_tcp(struct stack *s)
 {
 	const struct end_conf *c = &s->conf;
+	const uint32_t frames = 2 * (uint32_t)c->frame_max; /* a frame is read when all is there */
 	struct tcp_conf tcp = {.net = s->net,
 		.address = address_of(c->own_address),
 		.mtu = s->nic->facts.mtu,
@@ -323,7 +325,7 @@ static void create_tcp(struct stack *s)
 		.connections_max = 2 * c->connections, /* those that end, too */
 		.half_open_max = 64,
 		.time_wait_max = 1024,
-		.receive_window_max = 256 << 10,
+		.receive_window_max = frames > WINDOW_MIN ? frames : WINDOW_MIN,
 		.send_queue_max = QUEUE_MIN + 64 * (uint32_t)c->frame_max,
 		.send_nodes_max = 4 * c->connections + TX_BUFFERS,
 		.time_wait_us = 1000,
