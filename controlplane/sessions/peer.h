@@ -19,10 +19,10 @@ enum {
 	OPEN_MAX = 1 << 20,  /* work of a worker that is not answered */
 	OPS_MAX = 4096,      /* replicas under way */
 	OPS_BYTES_MAX = 32 << 20,
-	WILLS_MAX = 256, /* sent to a worker and not stored */
-	RETRY_US = 5000, /* what was declined */
-	REFUSED_RETRY_US = 1000000,
+	WILLS_MAX = 256,          /* sent to a worker and not stored */
 	WILLS_REFUSED_MAX = 1024, /* by full queues, to be tried again */
+	RETRY_US = 5000,
+	REFUSED_RETRY_US = 1000000, /* what was declined */
 	SWEEP_PIECE = 64,
 	PACKET_IDS = 65535, /* outbound packet id: entry % PACKET_IDS + 1 */
 };

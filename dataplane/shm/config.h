@@ -38,8 +38,8 @@ struct shm_config {
 	uint32_t receive_max;        /* unacknowledged, from one client */
 	uint32_t topic_alias_max;    /* that a client may set */
 	uint32_t session_expiry_max_s;
-	uint32_t retained_max;       /* topics, of a worker */
-	uint32_t nic_resets;         /* asked for since the control plane started */
+	uint32_t retained_max; /* topics, of a worker */
+	uint32_t nic_resets;   /* asked for since the control plane started */
 	uint32_t patterns_session_max;
 	uint32_t compile_time_s; /* processor time of the compiler of patterns, for a set */
 	uint64_t compile_memory_max, compile_database_max;

@@ -98,7 +98,7 @@ static void patterns_end_up_with_hyperscan(void)
 	CU_ASSERT_TRUE(worker_counter(0, COUNTER_MATCH_SCANS) >= TOPICS / RIG_WORKERS);
 	printf("# %u patterns: %lu sets, %lu scans for %u topics, the last set took %lu ms\n",
 		count, counter_get(&rig.control, COUNTER_PATTERN_COMPILES),
-		worker_counter(0, COUNTER_MATCH_SCANS), TOPICS / RIG_WORKERS,
+		worker_counter(0, COUNTER_MATCH_SCANS), (uint32_t)(TOPICS / RIG_WORKERS),
 		counter_get(&rig.control, COUNTER_PATTERN_COMPILE_US) / 1000);
 	rig_stop(&rig);
 }

@@ -88,6 +88,8 @@ class Tree:
             program = Path(test["cmd"][0])
             compiled = self.path in program.parents
             name = program.name.removesuffix("_test") if compiled else test["name"]
+            if name in found:
+                raise BuildFailed(f"two tests of {suite} are called {name}")
             found[name] = Registered(test["cmd"], test["env"], test["timeout"], compiled)
         return dict(sorted(found.items()))
 

@@ -217,7 +217,7 @@ static void end(struct play *p)
 static void takeovers(uint32_t workers)
 {
 	const struct world_conf conf = conf_of(workers);
-	struct play p;
+	struct play p = {.world = NULL};
 	char id[16];
 
 	begin(&p, &conf);
@@ -258,7 +258,7 @@ static void wills_into_their_own_queues(void)
 {
 	enum { ROOM = 4, COUNT = 4, ROUNDS = 30 };
 	struct world_conf conf = conf_of(2);
-	struct play p;
+	struct play p = {.world = NULL};
 	char id[16];
 
 	conf.config.queue_messages_max = ROOM;
@@ -302,7 +302,7 @@ static void a_will_ends_nobody_else(void)
 	enum { COUNT = 8 };
 	const struct world_conf conf = conf_of(2);
 	static char topics[COUNT + 1][16];
-	struct play p;
+	struct play p = {.world = NULL};
 
 	begin(&p, &conf);
 	for (uint32_t i = 0; i <= COUNT; i++)
@@ -340,7 +340,7 @@ static void retained_wills_without_room(void)
 	enum { ROUNDS = 2 * WILLS_MAX / LOOPERS_MAX };
 	struct world_conf conf = conf_of(2);
 	static char topics[LOOPERS_MAX][16];
-	struct play p;
+	struct play p = {.world = NULL};
 
 	conf.config.retained_max = 1;
 	begin(&p, &conf);

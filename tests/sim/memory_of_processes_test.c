@@ -1,4 +1,4 @@
-/* process_test.c - what a killed process had is freed, and nothing else. */
+/* memory_of_processes_test.c - what a killed process had is freed, and nothing else. */
 #include "tests/sim/process.h"
 
 #include "dataplane/base/rng.h"
