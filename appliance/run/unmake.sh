@@ -8,7 +8,8 @@ end_processes() { # PATIENCE_S PROCESS...
 	shift
 	signal_living TERM "$@"
 	# One that is dead and not yet buried by its parent holds nothing any more.
-	wait_gone process_lives "$patience" "$@" && return 0 # of its own, a trap takes another status
+	# Without its 0, return in a trap gives the status of what came before the trap.
+	wait_gone process_lives "$patience" "$@" && return 0
 	signal_living KILL "$@"
 	wait_gone process_lives 3 "$@" || true
 }

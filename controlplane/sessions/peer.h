@@ -21,14 +21,13 @@ enum {
 	OPS_BYTES_MAX = 32 << 20,
 	WILLS_MAX = 256,          /* sent to a worker and not stored */
 	WILLS_REFUSED_MAX = 1024, /* by full queues, to be tried again */
-	RETRY_US = 5000,
-	REFUSED_RETRY_US = 1000000, /* what was declined */
+	RETRY_US = 5000,          /* what was declined */
+	REFUSED_RETRY_US = 1000000,
 	SWEEP_PIECE = 64,
 	PACKET_IDS = 65535, /* outbound packet id: entry % PACKET_IDS + 1 */
 };
 
 #define NEVER UINT64_MAX
-
 /* Work that is not answered. */
 struct open_work {
 	uint64_t sequence, token;

@@ -26,7 +26,8 @@ def snapshot():
     Not the dead that process 1 has not buried yet.
     """
     out = subprocess.run("ip -o link | awk '{print $2}'; ip netns; cat /proc/mounts; "
-                         "pgrep -a 'signalbox|socat' | grep -v '<defunct>$'; ip -o addr | awk '{print $2,$4}'; "
+                         "pgrep -a 'signalbox|socat' | grep -v '<defunct>$'; "
+                         "ip -o addr | awk '{print $2,$4}'; "
                          "ip route; ls /run /dev/shm; ls -d /tmp/tmp.* /tmp/*signalbox*",
                          shell=True, check=False,
                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
