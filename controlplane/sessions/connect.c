@@ -213,6 +213,13 @@ static void write_connected(struct sessions *s, const struct sessions_connect *c
 	deliver_start(s, st, 0);
 }
 
+/* Nothing is written for it; but what ended before it, perhaps its own old session, must not be
+ * there again after its grant. */
+static void take_transient(const struct sessions *s, struct connecting *n)
+{
+	n->batch = s->ends > s->completed ? s->ends : 0;
+}
+
 static void take(struct sessions *s, const struct sessions_connect *c, struct connecting *n,
 	struct sessions_now now)
 {
@@ -225,8 +232,10 @@ static void take(struct sessions *s, const struct sessions_connect *c, struct co
 	}
 	st = found(s, c, now);
 	const bool present = st != NULL;
-	if (!present && expiry_of(s, c) == 0 && c->will.size == 0)
+	if (!present && expiry_of(s, c) == 0 && c->will.size == 0) {
+		take_transient(s, n);
 		return;
+	}
 	if (!present && expiry_of(s, c) > 0 && s->meta.sessions >= s->config->sessions_max) {
 		n->ready.err = ERR_REPLICAS_FULL;
 		return;

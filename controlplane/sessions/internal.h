@@ -48,6 +48,7 @@ struct sessions {
 	struct fresh *fresh; /* fresh_mask + 1 of them */
 	size_t fresh_mask;
 	struct connectings connecting, ready;
+	uint64_t ends; /* the batch with which a session ended last */
 	uint32_t connects;
 	struct replica_op *ops;
 	uint32_t ops_count, op_token;

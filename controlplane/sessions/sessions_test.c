@@ -113,6 +113,29 @@ static void a_clean_start_ends_the_old_session(void)
 	rig_fini(&rig);
 }
 
+/* A power cut behind the grant must not bring the old session back. */
+static void a_clean_client_waits_for_the_end_of_the_old_session(void)
+{
+	const struct rig_who clean = {.index = 3, .client = anna.client, .clean = true},
+			     other = {.index = 4, .client = "other", .clean = true};
+	struct sessions_ready ready;
+
+	with_anna(&anna);
+	leave(0, 1, rig.epoch, 0);
+	rig_run(&rig);
+	CU_ASSERT(rig_connect(&rig, &clean) != 0 && rig_connect(&rig, &clean) != 0);
+	rig_hear(&rig, 0);
+	CU_ASSERT(!sessions_next_ready(rig.s, &ready));
+	for (int i = 0; i < 2; i++) {
+		ready = rig_ready(&rig);
+		CU_ASSERT(ready.token == 3 && ready.session == 0 && !ready.present);
+	}
+	CU_ASSERT(rig_store_rows(&rig.store, 'S') == 0);
+	/* Nothing ends: nothing to wait for. */
+	CU_ASSERT(rig_connect(&rig, &other) != 0 && sessions_next_ready(rig.s, &ready));
+	rig_fini(&rig);
+}
+
 static void a_session_expires_when_its_time_is_over(void)
 {
 	with_anna(&anna);
@@ -666,6 +689,8 @@ static const struct unit_test tests[] = {
 	{"a_message_waits_for_its_client", a_message_waits_for_its_client},
 	{"nothing_is_kept_of_a_clean_client", nothing_is_kept_of_a_clean_client},
 	{"a_clean_start_ends_the_old_session", a_clean_start_ends_the_old_session},
+	{"a_clean_client_waits_for_the_end_of_the_old_session",
+		a_clean_client_waits_for_the_end_of_the_old_session},
 	{"a_session_expires_when_its_time_is_over", a_session_expires_when_its_time_is_over},
 	{"an_expired_session_is_not_present", an_expired_session_is_not_present},
 	{"a_farewell_may_change_the_expiry", a_farewell_may_change_the_expiry},

@@ -306,6 +306,7 @@ static void end_into(
 				garbage = key_of('G', st->id),
 				client = {.kind = 'I', .text = st->record.client_id};
 
+	s->ends = s->submitted + 1;
 	end_will(s, b, st, now.wall_ms / MS);
 	if (!st->record.connected && st->record.expiry_s != UINT32_MAX)
 		delete_due(b, SCHEMA_DUE_EXPIRY, st->id, expiry_due_s(st));
