@@ -101,12 +101,24 @@ static void act(struct scene *s, uint64_t now_us)
 		publish(s);
 }
 
+/* Publishers are refused what waited too long for room, here behind a disk that stalls, and may
+ * never hear it: they say it again, after what they said next. */
+static bool refuses(const struct scene *s)
+{
+	const enum counter quota = (enum counter)(COUNTER_NAMED + ERR_MQTT_QUOTA),
+			   messages = (enum counter)(COUNTER_NAMED + ERR_NO_MESSAGES);
+
+	return world_counter(s->world, quota) + world_counter(s->world, messages) > 0;
+}
+
 static bool turn(void *owner, uint64_t now_us)
 {
 	struct scene *s = (struct scene *)owner;
 	bool busy = false;
 
 	scene_turn_faults(s, now_us);
+	if (refuses(s))
+		ledger_order(s->ledger, false);
 	if (s->safety && now_us >= s->act_us) {
 		act(s, now_us);
 		s->act_us = now_us + rng_below(&s->rng, (uint32_t)(2 * s->plan.pace_us));
