@@ -292,15 +292,22 @@ static bool overtaken(const struct ledger *l, uint32_t session, uint32_t message
 	return false;
 }
 
-static void judge_delivery(
-	struct ledger *l, uint32_t session, uint32_t message, const struct ledger_received *r)
+/* Was it subscribed to when the message was said first? Else only a repetition may have met the
+ * subscription, after what was said next. */
+static bool in_time(const struct ledger *l, const struct subscription *why, uint32_t message)
+{
+	return why->granted_at != 0 && why->granted_at < l->entry[message].attempted;
+}
+
+static void judge_delivery(struct ledger *l, uint32_t session, uint32_t message,
+	const struct ledger_received *r, const struct subscription *why)
 {
 	struct seen *seen = ledger_seen(l, session, message);
 	const bool first = seen->deliveries == 0;
 
 	if (seen->deliveries < UINT8_MAX)
 		seen->deliveries++;
-	if (first && !l->any_order && overtaken(l, session, message))
+	if (first && !l->any_order && in_time(l, why, message) && overtaken(l, session, message))
 		ledger_report(l, &l->totals.order, "out of order", session, message);
 	if (first)
 		return;
@@ -350,7 +357,7 @@ uint32_t ledger_received(struct ledger *l, uint32_t session, const struct ledger
 	if (r->retain)
 		judge_snapshot(l, session, message, why);
 	else
-		judge_delivery(l, session, message, r);
+		judge_delivery(l, session, message, r, why);
 	return message;
 }
 
