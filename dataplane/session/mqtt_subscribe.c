@@ -186,6 +186,16 @@ enum mqtt_event mqtt_take_unsubscribe(struct mqtt_session *s, struct mqtt_cause 
 	return take(s, c, &p);
 }
 
+/* An UNSUBACK of 3.1.1 says that it is done; if it is not, only the end of the connection is no
+ * lie. To what is no filter nobody has subscribed. */
+static bool cannot_say(const struct mqtt_session *s, enum err e)
+{
+	if (s->pending_type != MQTT_UNSUBSCRIBE || mqtt_is_v5(s))
+		return false;
+	return e != ERR_NONE && e != ERR_NOT_SUBSCRIBED && e != ERR_FILTER_MALFORMED &&
+	       e != ERR_TOPIC_TOO_DEEP;
+}
+
 /* Answers to an older packet, or given twice, change nothing. */
 enum mqtt_event mqtt_take_answer(struct mqtt_session *s, struct mqtt_cause *c)
 {
@@ -201,6 +211,8 @@ enum mqtt_event mqtt_take_answer(struct mqtt_session *s, struct mqtt_cause *c)
 	*reason = c->err == ERR_NONE ? granted
 				     : mqtt_filter_code(s, (enum mqtt_type)s->pending_type, c->err);
 	s->pending_left--;
+	if (cannot_say(s, c->err))
+		return MQTT_ON_VIOLATION;
 	return s->pending_left == 0 ? answer(s, c) : MQTT_ON_NOTHING;
 }
 
