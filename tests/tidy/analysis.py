@@ -33,7 +33,7 @@ CPPCHECK = [
 TEST_CHECKS = ["--checks=-clang-analyzer-*,-bugprone-macro-parentheses"]
 # How far the analyser walks into one function: four fifths of its time go into the rest, where the
 # assertions have forked the road a thousandfold. --long has no such bound.
-WALK_SHORT = ["-Xclang", "-analyzer-config", "-Xclang", "max-nodes=30000"]
+WALK_SHORT = ["-Xclang", "-analyzer-config", "-Xclang", "max-nodes=12000"]
 # Flags of gcc and of the sanitizers that say nothing to an analyser.
 FLAGS_DROPPED = re.compile(r"^(-fsanitize.*|-Werror|-M[DQF]*|-fno-omit-frame-pointer)$")
 
