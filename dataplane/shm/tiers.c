@@ -2,7 +2,6 @@
 #include "dataplane/shm/tiers.h"
 
 #include "dataplane/base/assert.h"
-#include "dataplane/base/hash.h"
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -14,9 +13,6 @@ static_assert(sizeof(struct shm_tier_head) == 32, "no holes");
 static_assert(sizeof(struct shm_tiers_page) <= SHM_PAGE, "the numbers are one page");
 static_assert(SHM_TIER_BYTES % SHM_PAGE == 0, "versions are page-aligned");
 
-/* Against accidents, not against an enemy: who writes here could sign anything. */
-static const struct hash_key key = {0x7369676e616c626f, 0x782d746965727321};
-
 const struct shm_tiers_page *shm_tiers_page(const void *base)
 {
 	return (const struct shm_tiers_page *)((const uint8_t *)base + PAGE_AT);
@@ -26,13 +22,6 @@ static const uint8_t *version_at(const void *base, uint32_t seat, uint64_t numbe
 {
 	ASSERT(seat < SHM_TIER_SEATS);
 	return (const uint8_t *)base + SEATS_AT + (2 * (size_t)seat + number % 2) * SHM_TIER_BYTES;
-}
-
-static uint64_t checksum(const uint8_t *version, size_t size)
-{
-	const size_t skip = sizeof(((struct shm_tier_head *)0)->checksum);
-
-	return siphash(key, span_of(version + skip, size - skip));
 }
 
 static void publish(struct shm_tiers_page *page, uint32_t seat, uint64_t number)
@@ -60,18 +49,9 @@ bool shm_tier_write(void *base, uint32_t seat, struct span texts, struct span da
 		memcpy(to, texts.at, texts.size);
 	if (database.size > 0)
 		memcpy(to + texts.size, database.at, database.size);
-	head->checksum = checksum((const uint8_t *)head, size);
+	head->checksum = shm_tier_checksum((const uint8_t *)head, size);
 	publish(page, seat, number);
 	return true;
-}
-
-/* 0: nonsense. */
-static size_t size_of(const struct shm_tier_head *head)
-{
-	const uint64_t size =
-		sizeof(*head) + (uint64_t)head->texts_size + (uint64_t)head->database_size;
-
-	return size <= SHM_TIER_BYTES ? (size_t)size : 0;
 }
 
 size_t shm_tier_size(const void *base, uint32_t seat, uint64_t number)
@@ -79,22 +59,7 @@ size_t shm_tier_size(const void *base, uint32_t seat, uint64_t number)
 	struct shm_tier_head head;
 
 	memcpy(&head, version_at(base, seat, number), sizeof(head));
-	return head.number == number ? size_of(&head) : 0;
-}
-
-enum err shm_tier_check(const uint8_t *copy, size_t size, uint64_t number, struct shm_tier *out)
-{
-	struct shm_tier_head head;
-
-	if (size < sizeof(head))
-		return ERR_TIER_BAD;
-	memcpy(&head, copy, sizeof(head));
-	if (head.number != number || size_of(&head) != size ||
-		checksum(copy, size) != head.checksum)
-		return ERR_TIER_BAD;
-	*out = (struct shm_tier){.texts = span_of(copy + sizeof(head), head.texts_size),
-		.database = span_of(copy + sizeof(head) + head.texts_size, head.database_size)};
-	return ERR_NONE;
+	return head.number == number ? shm_tier_head_size(&head) : 0;
 }
 
 enum err shm_tier_read(const void *base, uint32_t seat, uint64_t number, uint8_t *copy, size_t size,

@@ -51,3 +51,8 @@ MUST_USE enum err shm_tier_read(const void *base, uint32_t seat, uint64_t number
 /* The judge alone: of a copy. */
 MUST_USE enum err shm_tier_check(
 	const uint8_t *copy, size_t size, uint64_t number, struct shm_tier *out);
+
+/* What both sides count alike. The size that a head tells, itself included; 0: nonsense. */
+size_t shm_tier_head_size(const struct shm_tier_head *head);
+/* Of a whole version, all but its checksum. */
+uint64_t shm_tier_checksum(const uint8_t *version, size_t size);
