@@ -70,6 +70,20 @@ bool soft_interface(struct soft *s, uint8_t mac[6])
 	return true;
 }
 
+enum err soft_interface_check(struct soft *s, char *why, size_t why_size)
+{
+	uint8_t mac[6];
+
+	if (!soft_interface(s, mac)) {
+		snprintf(why, why_size,
+			"interface %s cannot be used: %s; `ip link` lists what is there, and a "
+			"network namespace has its own",
+			s->interface, strerror(errno));
+		return ERR_NIC_CONFIG;
+	}
+	return ERR_NONE;
+}
+
 static const struct soft_kind *kind_of(const char *name)
 {
 	static const struct soft_kind *const kinds[] = {&soft_tap, &soft_af_packet, &soft_af_xdp,

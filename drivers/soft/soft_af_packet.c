@@ -36,15 +36,10 @@ enum { PACKET_IGNORE_OUTGOING = 23 };
 
 static enum err packet_prepare(struct soft *s, char *args, size_t size, char *why, size_t why_size)
 {
-	uint8_t mac[6];
+	const enum err e = soft_interface_check(s, why, why_size);
 
-	if (!soft_interface(s, mac)) {
-		snprintf(why, why_size,
-			"interface %s cannot be used: %s; `ip link` lists what is there, and a "
-			"network namespace has its own",
-			s->interface, strerror(errno));
-		return ERR_NIC_CONFIG;
-	}
+	if (e != ERR_NONE)
+		return e;
 	const int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	if (fd < 0) {
 		snprintf(why, why_size, "no packet socket: %s; run as root or with CAP_NET_RAW",

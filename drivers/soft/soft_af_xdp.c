@@ -113,16 +113,10 @@ static enum err socket_check(const struct soft *s, char *why, size_t why_size)
 
 static enum err xdp_prepare(struct soft *s, char *args, size_t size, char *why, size_t why_size)
 {
-	uint8_t mac[6];
+	enum err e = soft_interface_check(s, why, why_size);
 
-	if (!soft_interface(s, mac)) {
-		snprintf(why, why_size,
-			"interface %s cannot be used: %s; `ip link` lists what is there, and a "
-			"network namespace has its own",
-			s->interface, strerror(errno));
-		return ERR_NIC_CONFIG;
-	}
-	enum err e = socket_check(s, why, why_size);
+	if (e == ERR_NONE)
+		e = socket_check(s, why, why_size);
 	if (e == ERR_NONE)
 		e = pools_check(s, why, why_size);
 	if (e == ERR_NONE)

@@ -36,6 +36,8 @@ void soft_sockets_attach(struct soft *s, int domain);
 void soft_request_name(const struct soft *s, struct ifreq *request);
 /* Asks the kernel for the interface's MTU, put into s->mtu, and its MAC; false with errno. */
 MUST_USE bool soft_interface(struct soft *s, uint8_t mac[6]);
+/* The same of one that must be there already; else says why. */
+MUST_USE enum err soft_interface_check(struct soft *s, char *why, size_t why_size);
 /* One buffer with the bytes of a chain, which is left as it is. NULL: no buffer, or it is too long.
  */
 MUST_USE struct rte_mbuf *soft_linearise(struct rte_mempool *pool, const struct rte_mbuf *frame);
