@@ -3,6 +3,7 @@
  *
  * A flipped bit has two good ends: the store is refused, or everything that was completed is there.
  */
+#include "dataplane/base/poison.h"
 #include "dataplane/base/rng.h"
 #include "tests/durability/rig.h"
 #include "tests/unit/unit.h"
@@ -17,14 +18,9 @@
 #include <unistd.h>
 
 /* RocksDB is not instrumented: under the sanitizers a few show what our part of it does. */
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef POISON_ON
 #define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
+#else
 #define SANITIZED 0
 #endif
 

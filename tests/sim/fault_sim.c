@@ -4,6 +4,7 @@
  * SIGNALBOX_SEED gives it again. One of them alone, with a report: SIGNALBOX_SEED=n fault_sim
  * one_seed. */
 #include "dataplane/base/attr.h"
+#include "dataplane/base/poison.h"
 #include "tests/sim/scene.h"
 #include "tests/unit/unit.h"
 
@@ -14,12 +15,9 @@
 #include <unistd.h>
 
 /* Under the sanitizers everything takes ten times as long, and the plain run has judged it. */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
+#ifdef POISON_ON
 #define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
+#else
 #define SANITIZED 0
 #endif
 
