@@ -159,7 +159,7 @@ static struct stored *found(
 		return NULL;
 	if (!c->clean && !stored_expired(st, now))
 		return st;
-	stored_end(s, st, now);
+	stored_end(s, st);
 	return NULL;
 }
 

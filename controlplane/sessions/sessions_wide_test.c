@@ -353,6 +353,20 @@ static void a_will_that_is_due_is_due_whoever_comes(void)
 	rig_fini(&rig);
 }
 
+static void a_clock_that_goes_back_makes_no_will_void(void)
+{
+	struct rig_who at_once = willing;
+
+	at_once.will_delay_s = 0;
+	with(&at_once);
+	sessions_gone(rig.s, 1, rig.epoch, rig.now);
+	rig.now.wall_ms -= 7000;
+	join(&willing);
+	SAID("0:place1@none 0:place1@0.1 0:publish2:w=gone 1:place1@none 1:place1@0.1");
+	store_will(2, 1);
+	rig_fini(&rig);
+}
+
 static void a_session_that_ends_takes_its_will_along(void)
 {
 	struct rig_who clean = anna;
@@ -603,6 +617,7 @@ static const struct unit_test tests[] = {
 	{"a_will_is_void_after_a_farewell", a_will_is_void_after_a_farewell},
 	{"a_client_that_is_back_in_time_has_no_will", a_client_that_is_back_in_time_has_no_will},
 	{"a_will_that_is_due_is_due_whoever_comes", a_will_that_is_due_is_due_whoever_comes},
+	{"a_clock_that_goes_back_makes_no_will_void", a_clock_that_goes_back_makes_no_will_void},
 	{"a_session_that_ends_takes_its_will_along", a_session_that_ends_takes_its_will_along},
 	{"a_clean_client_may_have_a_will", a_clean_client_may_have_a_will},
 	{"a_declined_will_comes_again", a_declined_will_comes_again},

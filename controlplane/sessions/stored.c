@@ -6,7 +6,8 @@
 
 #include <stdlib.h>
 
-enum { MS = 1000 };
+/* In 1970: whatever a clock does, a will without delay is due, and its client comes too late. */
+enum { MS = 1000, DUE_AT_ONCE = 1 };
 
 static struct schema_key key_of(uint8_t kind, uint64_t id)
 {
@@ -299,15 +300,14 @@ static void end_will(struct sessions *s, struct batch *b, struct stored *st, uin
 }
 
 /* Its last traces, but for a will that is due, which stands alone from now on. */
-static void end_into(
-	struct sessions *s, struct batch *b, struct stored *st, struct sessions_now now)
+static void end_into(struct sessions *s, struct batch *b, struct stored *st)
 {
 	const struct schema_key session = key_of('S', st->id), connected = key_of('C', st->id),
 				garbage = key_of('G', st->id),
 				client = {.kind = 'I', .text = st->record.client_id};
 
 	s->ends = s->submitted + 1;
-	end_will(s, b, st, now.wall_ms / MS);
+	end_will(s, b, st, DUE_AT_ONCE);
 	if (!st->record.connected && st->record.expiry_s != UINT32_MAX)
 		delete_due(b, SCHEMA_DUE_EXPIRY, st->id, expiry_due_s(st));
 	batch_delete(b, &session);
@@ -322,11 +322,11 @@ static void end_into(
 	replica_gone_all(s, st->id);
 }
 
-void stored_end(struct sessions *s, struct stored *st, struct sessions_now now)
+void stored_end(struct sessions *s, struct stored *st)
 {
 	struct batch *b = sessions_batch(s);
 
-	end_into(s, b, st, now);
+	end_into(s, b, st);
 	sessions_submit(s);
 	stored_freed(s, st);
 }
@@ -367,7 +367,7 @@ bool stored_disconnect_into(
 		guess_sent(s, st);
 	stored_set_offline(s, st);
 	if (!st->record.durable || st->record.expiry_s == 0) {
-		end_into(s, b, st, now);
+		end_into(s, b, st);
 		return true;
 	}
 	st->record.connected = false;
@@ -375,7 +375,7 @@ bool stored_disconnect_into(
 	const uint32_t delay = st->record.will_delay_s < st->record.expiry_s
 				       ? st->record.will_delay_s
 				       : st->record.expiry_s;
-	end_will(s, b, st, now.wall_ms / MS + delay);
+	end_will(s, b, st, delay == 0 ? DUE_AT_ONCE : now.wall_ms / MS + delay);
 	if (st->record.expiry_s != UINT32_MAX)
 		put_due(s, b, SCHEMA_DUE_EXPIRY, st->id, expiry_due_s(st));
 	batch_delete(b, &connected);

@@ -55,7 +55,7 @@ struct stored *stored_at(
 /* Its connection has ended, in a batch of its own: expiry and will run, or it ends. st may be no
  * more then. */
 void stored_disconnect(struct sessions *s, struct stored *st, struct sessions_now now);
-void stored_end(struct sessions *s, struct stored *st, struct sessions_now now);
+void stored_end(struct sessions *s, struct stored *st);
 /* The same into a batch that is open and not submitted. True: it has ended, and must be freed after
  * that. */
 bool stored_disconnect_into(

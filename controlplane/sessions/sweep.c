@@ -191,7 +191,7 @@ static void expire(struct sessions *s, const struct schema_key *due, struct sess
 		drop_due(s, due);
 		return;
 	}
-	stored_end(s, st, now);
+	stored_end(s, st);
 	sessions_count(s, COUNTER_SESSIONS_EXPIRED, 1);
 }
 

@@ -79,7 +79,7 @@ struct schema_session {
 	uint64_t disconnected_ms; /* wall; of no meaning while connected */
 	uint64_t epoch;           /* of the last connection */
 	uint64_t will;            /* 0: none */
-	uint64_t will_due_s;      /* wall; 0: not yet running */
+	uint64_t will_due_s;      /* wall; 0: not yet running, 1: at once */
 	uint64_t entries;         /* no entry at or above was ever used */
 	uint64_t sent;            /* highest entry that may have been sent before */
 	struct schema_connect connect;
