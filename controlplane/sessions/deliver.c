@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-enum { MS = 1000, ROWS = 16, LOOKS_MAX = 64 };
+enum { MS = 1000, ROWS = 16, LOOKS_MAX = 64, REMOVED_WINDOWS = 4 };
 
 void deliver_wake(struct sessions *s, struct stored *st)
 {
@@ -267,6 +267,29 @@ static bool window_is_full(const struct sessions *s, const struct stored *st, ui
 	       (count > 0 && entry - st->sent[st->sent_first].entry >= PACKET_IDS);
 }
 
+/* How many removed entries a crash may bring back. */
+static uint64_t removals_under_way(const struct sessions *s, struct stored *st)
+{
+	if (st->removed_token <= s->completed) {
+		st->removed = st->removed_fence = 0;
+	} else if (st->removed_fence_token <= s->completed) {
+		st->removed_fence = st->removed;
+		st->removed_fence_token = st->removed_token;
+		st->removed = 0;
+	}
+	return st->removed_fence + st->removed;
+}
+
+static uint64_t removals_max(const struct sessions *s)
+{
+	return (uint64_t)s->config->inflight_max * REMOVED_WINDOWS;
+}
+
+uint64_t deliver_distance_max(const struct sessions *s)
+{
+	return s->config->inflight_max + removals_max(s) - 1;
+}
+
 enum step { STEP_MADE, STEP_NOTHING, STEP_WAIT, STEP_MORE };
 
 /* The first of those that were declined. */
@@ -311,7 +334,7 @@ static enum step step(struct sessions *s, struct stored *st, struct sessions_now
 	st->cursor = entry;
 	if (window_is_full(s, st, entry))
 		return STEP_NOTHING;
-	if (!is_down(s, st, entry, known))
+	if (!is_down(s, st, entry, known) || removals_under_way(s, st) >= removals_max(s))
 		return STEP_WAIT;
 	const bool dup = entry <= st->record.sent;
 	const enum made made = make(s, st, entry, &r, dup, now);

@@ -123,6 +123,8 @@ void entry_counted_out(struct sessions *s, struct stored *st, const struct schem
 	st->count--;
 	s->entries--;
 	bytes_out(st, r);
+	st->removed++;
+	st->removed_token = s->submitted + 1;
 }
 
 /* The session and reference that the work speaks of; NULL: there is none, and that is counted. */

@@ -70,6 +70,9 @@ void deliver_wake(struct sessions *s, struct stored *st);
 void deliver_committed(struct sessions *s);
 bool deliver_next(struct sessions *s, uint32_t worker, struct sessions_now now);
 void deliver_start(struct sessions *s, struct stored *st, uint64_t delivered);
+/* Whatever was sent is among so many first entries on the disk: in flight, or removed, which may
+ * not have come to the disk. */
+uint64_t deliver_distance_max(const struct sessions *s);
 void deliver_forget(struct sessions *s, struct stored *st, uint64_t entry);
 void deliver_poll(struct sessions *s, struct sessions_now now);
 uint64_t deliver_next_us(const struct sessions *s);

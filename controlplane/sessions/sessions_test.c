@@ -214,6 +214,35 @@ static void a_window_is_kept_and_goes_on(void)
 	rig_fini(&rig);
 }
 
+/* The disk stands still, the client does not: what it settles comes back with a crash, and what it
+ * was sent meanwhile is known to have been. */
+static void deliveries_keep_in_sight_of_the_disk(void)
+{
+	const uint64_t in_flight = 2, removed = 8, sent = in_flight + removed - 1;
+	uint64_t entry = 0, again;
+
+	with_anna(&anna);
+	rig.config.inflight_max = (uint16_t)in_flight;
+	for (int i = 0; i < 20; i++)
+		publish(1, 1, "x");
+	rig_run(&rig);
+	while (strstr(rig_said(&rig), "deliver") != NULL) {
+		settle(0, 1, ++entry);
+		rig_hear(&rig, 0);
+	}
+	CU_ASSERT_EQUAL(entry, removed);
+	rig_restart(&rig, 0, true);
+	rig_run(&rig);
+	rig_said(&rig);
+	join(&anna);
+	for (again = 1; strstr(rig_said(&rig), "dup") != NULL; again++) {
+		settle(0, 1, again);
+		rig_run(&rig);
+	}
+	CU_ASSERT_EQUAL(again, sent); /* the last of them was heard with the one before */
+	rig_fini(&rig);
+}
+
 static void what_was_sent_before_comes_again_with_dup(void)
 {
 	with_anna(&anna);
@@ -696,6 +725,7 @@ static const struct unit_test tests[] = {
 	{"a_farewell_may_change_the_expiry", a_farewell_may_change_the_expiry},
 	{"sessions_are_limited", sessions_are_limited},
 	{"a_window_is_kept_and_goes_on", a_window_is_kept_and_goes_on},
+	{"deliveries_keep_in_sight_of_the_disk", deliveries_keep_in_sight_of_the_disk},
 	{"what_was_sent_before_comes_again_with_dup", what_was_sent_before_comes_again_with_dup},
 	{"what_was_received_is_released", what_was_received_is_released},
 	{"what_is_declined_comes_again_in_order", what_is_declined_comes_again_in_order},

@@ -153,7 +153,8 @@ void stored_trim(struct sessions *s)
 		if (st == NULL || st == s->idle.last)
 			return;
 		next = st->next_in_list;
-		if (st->last_token <= s->completed && st->named_in != s->store_serial)
+		if (st->last_token <= s->completed && st->removed_token <= s->completed &&
+			st->named_in != s->store_serial)
 			stored_freed(s, st);
 	}
 }
@@ -331,7 +332,7 @@ void stored_end(struct sessions *s, struct stored *st)
 	stored_freed(s, st);
 }
 
-/* Nobody knows how far delivery had come: no further than a window. */
+/* Nobody knows how far delivery had come: no further than this. */
 struct window {
 	uint64_t left, last;
 };
@@ -350,7 +351,7 @@ static bool count_window(void *owner, struct span key, struct span value)
 static void guess_sent(struct sessions *s, struct stored *st)
 {
 	const struct schema_key from = key_of('Q', st->id);
-	struct window w = {.left = s->config->inflight_max};
+	struct window w = {.left = deliver_distance_max(s)};
 
 	sessions_scan(s, &from, count_window, &w);
 	if (w.last > st->record.sent)

@@ -24,6 +24,10 @@ struct stored {
 	 * is.
 	 */
 	uint64_t down, fence, fence_token, last_token;
+	/* Of the entries removed `removed_fence` are gone from the disk when fence's token is down,
+	 * all when removed_token is. */
+	uint64_t removed_fence_token, removed_token;
+	uint32_t removed_fence, removed;
 	uint64_t named_in; /* serial of the last STORE that named it */
 	struct stored *prev, *next_in_list;
 	struct stored_list *list;
