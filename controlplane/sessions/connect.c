@@ -282,6 +282,13 @@ enum sessions_answer sessions_connect(
 
 static bool has_ids(struct sessions *s, const struct connecting *c);
 
+/* Nobody else has it since, and its worker is no other life's, in which the connection's number is
+ * somebody else's. */
+static bool is_current(const struct connecting *c, const struct stored *st)
+{
+	return st != NULL && st->online && st->record.epoch == c->epoch;
+}
+
 /* All whose batch is down; they complete in order, as they came. */
 void connect_committed(struct sessions *s)
 {
@@ -290,10 +297,11 @@ void connect_committed(struct sessions *s)
 	while ((c = s->connecting.first) != NULL && c->batch <= s->completed) {
 		take_first(&s->connecting);
 		const struct stored *st = stored_find(s, c->ready.session);
-		if (st != NULL && st->online && st->record.epoch == c->epoch && c->ready.durable)
+		const bool current = is_current(c, st);
+		if (current && c->ready.durable)
 			replica_place_all(s, st);
-		put_last(c->ready.present && has_ids(s, c) ? &s->peers[c->worker].ids : &s->ready,
-			c);
+		const bool hears = current && c->ready.present && has_ids(s, c);
+		put_last(hears ? &s->peers[c->worker].ids : &s->ready, c);
 	}
 }
 
@@ -367,7 +375,7 @@ bool sessions_next_ready(struct sessions *s, struct sessions_ready *out)
 		return false;
 	*out = c->ready;
 	struct stored *st = stored_find(s, c->ready.session);
-	if (st != NULL && st->online && st->record.epoch == c->epoch) {
+	if (is_current(c, st)) {
 		st->granted = true;
 		deliver_wake(s, st);
 	}

@@ -482,6 +482,31 @@ static void a_packet_id_is_remembered_until_released(void)
 	rig_fini(&rig);
 }
 
+/* The dataplane dies while a CONNECT is on its way to the disk: in its next life the connection's
+ * number is that of another client. */
+static void packet_ids_are_not_for_the_next_life(void)
+{
+	const struct rig_store_work m = {.targets = {1},
+		.qos = 2,
+		.topic = "t",
+		.payload = "x",
+		.session = 1,
+		.packet_id = 9,
+		.flags = SHM_WORK_RECORD};
+
+	with_anna(&anna);
+	CU_ASSERT(rig_publish(&rig, &m) == SESSIONS_TAKEN);
+	rig_run(&rig);
+	leave(0, 1, rig.epoch, 0);
+	CU_ASSERT(rig_connect(&rig, &anna) != 0);
+	rig.dp_generation++;
+	rig_greet(&rig, false);
+	rig_said(&rig);
+	rig_run(&rig);
+	CU_ASSERT(strstr(rig_said(&rig), "ids") == NULL);
+	rig_fini(&rig);
+}
+
 static void many_packet_ids_come_in_portions_before_ready(void)
 {
 	struct sessions_ready ready;
@@ -737,6 +762,7 @@ static const struct unit_test tests[] = {
 	{"a_queue_of_bytes_is_full", a_queue_of_bytes_is_full},
 	{"the_unknown_are_told_to_be_gone", the_unknown_are_told_to_be_gone},
 	{"a_packet_id_is_remembered_until_released", a_packet_id_is_remembered_until_released},
+	{"packet_ids_are_not_for_the_next_life", packet_ids_are_not_for_the_next_life},
 	{"many_packet_ids_come_in_portions_before_ready",
 		many_packet_ids_come_in_portions_before_ready},
 	{"work_is_applied_once", work_is_applied_once},
