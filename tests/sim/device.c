@@ -219,10 +219,20 @@ static void end_grant(struct device *d)
 		d->hold_us = 2 * d->hold_us + DEVICE_RETRY_US;
 }
 
+/* 3.1.1 refuses by ending the connection: perhaps it was that, and our DISCONNECT came later. */
+static bool may_be_refused(const struct device *d)
+{
+	bool asked = device_under_way(d) > 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(d->want); i++)
+		asked |= d->want[i].state == WANT_LEAVING;
+	return asked && d->conf.version != MQTT_V5;
+}
+
 static void on_closed(void *owner, struct client *c)
 {
 	struct device *d = (struct device *)owner;
-	const bool orderly = d->leaving && client_why(c) == ERR_NONE;
+	const bool orderly = d->leaving && client_why(c) == ERR_NONE && !may_be_refused(d);
 
 	device_will_gone(d, orderly);
 	if (!d->granted && !d->conf.clean && (d->kept == KEPT_NOTHING || d->clean))

@@ -88,6 +88,7 @@ bool device_write(struct device *d, const struct writer *w);
 bool device_acknowledge(struct device *d, enum mqtt_type type, uint16_t packet_id);
 void device_acknowledge_later(struct device *d, enum mqtt_type type, uint16_t packet_id);
 bool device_send(struct device *d);
+uint32_t device_under_way(const struct device *d); /* sent and not answered for good */
 void device_on_answer(struct device *d, enum mqtt_type type, const struct mqtt_ack *a);
 void device_lost_outbox(struct device *d);
 uint64_t device_release_us(const struct device *d); /* when a PUBREL is due that was held back */

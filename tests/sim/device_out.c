@@ -75,7 +75,7 @@ static bool say(struct device *d, struct out *o)
 	return device_write(d, &w);
 }
 
-static uint32_t under_way(const struct device *d)
+uint32_t device_under_way(const struct device *d)
 {
 	uint32_t n = 0;
 
@@ -91,7 +91,7 @@ static uint32_t window(const struct device *d)
 
 static bool send_waiting(struct device *d, struct out *o)
 {
-	if (under_way(d) >= window(d))
+	if (device_under_way(d) >= window(d))
 		return false;
 	o->packet_id = device_next_id(d);
 	if (!say(d, o)) {
