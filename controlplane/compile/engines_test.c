@@ -388,6 +388,7 @@ static struct tier *random_tier(void)
 static void take_in(uint32_t seat, struct tier *t)
 {
 	struct tier *left = NULL;
+	const size_t bytes = t == NULL ? 0 : tier_bytes(t);
 
 	match_tier_offer(m, seat, t);
 	while (match_tier_moves(m)) {
@@ -399,6 +400,8 @@ static void take_in(uint32_t seat, struct tier *t)
 			tier_destroy(&left);
 		match_check(m);
 	}
+	CU_ASSERT(match_compiled_bytes(m) >= bytes);
+	CU_ASSERT((bytes > 0) == (t != NULL));
 }
 
 static void round_of(void)

@@ -107,6 +107,11 @@ size_t fabric_used(const struct fabric *f)
 	       match_used(f->match);
 }
 
+size_t fabric_compiled_bytes(const struct fabric *f)
+{
+	return match_compiled_bytes(f->match);
+}
+
 struct fabric *fabric_create(const struct fabric_conf *conf)
 {
 	const struct match_conf match = match_conf_of(conf);

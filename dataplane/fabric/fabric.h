@@ -58,6 +58,7 @@ MUST_USE struct fabric *fabric_create(const struct fabric_conf *conf); /* NULL: 
 void fabric_destroy(struct fabric **f);
 size_t fabric_bytes(const struct fabric_conf *conf); /* 0: more than 32-bit indices can serve */
 size_t fabric_used(const struct fabric *f); /* subscriptions, their filters and subscribers */
+size_t fabric_compiled_bytes(const struct fabric *f); /* match.h */
 
 /* The number by which a subscriber is called below; a connection is called by its index. */
 uint32_t fabric_queue(const struct fabric *f, uint32_t queue);

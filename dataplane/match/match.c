@@ -42,7 +42,12 @@ size_t match_used(const struct match *m)
 {
 	return store_used(&m->store) +
 	       2ull * (m->exact.used + m->shaped.used) * sizeof(struct index_slot) +
-	       pool_used(&m->shapes.pool);
+	       pool_used(&m->shapes.pool) + patterns_used(&m->patterns);
+}
+
+size_t match_compiled_bytes(const struct match *m)
+{
+	return patterns_compiled_bytes(&m->patterns);
 }
 
 struct match *match_create(const struct match_conf *conf)

@@ -41,6 +41,7 @@ void match_destroy(struct match **m);
 size_t match_bytes(const struct match_conf *conf);
 /* Of these, what its filters use; tables count by their share, half full being full. */
 size_t match_used(const struct match *m);
+size_t match_compiled_bytes(const struct match *m); /* beside these, of compiled patterns */
 
 /* Is it a well-formed filter (4.7.1, form.h), a well-formed topic name (4.7.3)? ERR_MQTT_FILTER,
  * ERR_MQTT_TOPIC, ERR_TOPIC_TOO_DEEP, ERR_FILTER_MALFORMED, ERR_EXPRESSION_SIZE. */

@@ -27,6 +27,20 @@ size_t patterns_bytes(const struct match_conf *conf)
 	       round_up(MATCH_FILTER_BYTES_MAX + 1);
 }
 
+size_t patterns_used(const struct patterns *p)
+{
+	return pool_used(&p->pool) + p->pool.out * (sizeof(*p->news) + sizeof(*p->in_news));
+}
+
+size_t patterns_compiled_bytes(const struct patterns *p)
+{
+	size_t bytes = p->coming == NULL ? 0 : tier_bytes(p->coming);
+
+	for (uint32_t i = 0; i < TIER_SEATS; i++)
+		bytes += p->seat[i] == NULL ? 0 : tier_bytes(p->seat[i]);
+	return bytes;
+}
+
 void patterns_init(struct patterns *p, void *memory, const struct match_conf *conf)
 {
 	uint8_t *at = memory;

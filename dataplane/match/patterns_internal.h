@@ -50,6 +50,8 @@ struct search_hit {
 };
 
 size_t patterns_bytes(const struct match_conf *conf);
+size_t patterns_used(const struct patterns *p);           /* of these */
+size_t patterns_compiled_bytes(const struct patterns *p); /* of the tiers that it has */
 void patterns_init(struct patterns *p, void *memory, const struct match_conf *conf);
 void patterns_fini(struct patterns *p); /* frees the tiers that it has */
 /* The pattern of a note, while it lives; else NULL. */

@@ -234,7 +234,10 @@ static void limits_are_kept(void)
 	CU_ASSERT_EQUAL(insert(m, AMQP "#.b"), ERR_PATTERN_TABLE_FULL);
 	CU_ASSERT_EQUAL(insert(m, AMQP "#.a"), ERR_NONE);
 	CU_ASSERT_EQUAL(counter_get(&counters, COUNTER_PATTERNS), 2);
+	const size_t used = match_used(m);
 	match_remove(m, match_find(m, span_str(REGEX "12345678")));
+	CU_ASSERT(match_used(m) + sizeof(struct pattern) <= used);
+	CU_ASSERT_EQUAL(match_compiled_bytes(m), 0);
 	CU_ASSERT_EQUAL(insert(m, REGEX "b"), ERR_NONE);
 	memset(topic, 'b', sizeof(topic));
 	topic[FORM_TOPIC_MAX] = '\0';

@@ -164,6 +164,16 @@ void tier_destroy(struct tier **tier)
 	free(t);
 }
 
+size_t tier_bytes(const struct tier *t)
+{
+	const uint32_t users = __atomic_load_n(&t->base->users, __ATOMIC_RELAXED);
+	size_t scratch = 0;
+
+	if (t->scratch != NULL && hs_scratch_size(t->scratch, &scratch) != HS_SUCCESS)
+		scratch = 0;
+	return sizeof(*t) + t->base->count * sizeof(t->note[0]) + scratch + t->base->bytes / users;
+}
+
 uint32_t tier_count(const struct tier *t)
 {
 	return t->base->count;

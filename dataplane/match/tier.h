@@ -27,6 +27,8 @@ void tier_base_put(struct tier_base **base); /* the last who has it frees it */
 MUST_USE struct tier *tier_create(struct tier_base *base);
 void tier_destroy(struct tier **tier);
 size_t tier_base_bytes(const struct tier_base *base);
+/* Its own memory, and its share of what the workers have together. */
+size_t tier_bytes(const struct tier *t);
 
 typedef void tier_hit(void *owner, uint32_t index); /* which of its patterns */
 

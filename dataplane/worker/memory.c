@@ -64,6 +64,7 @@ void worker_memory_publish(struct worker *w)
 	counter_set(w->counters, COUNTER_MEMORY_SESSIONS_USED,
 		open * place_bytes() + pool_used(&w->names) + mqtt_memory_used(w->session_memory));
 	counter_set(w->counters, COUNTER_MEMORY_SUBSCRIPTIONS_USED, fabric_used(w->fabric));
+	counter_set(w->counters, COUNTER_MEMORY_PATTERNS, fabric_compiled_bytes(w->fabric));
 	counter_set(w->counters, COUNTER_MEMORY_MESSAGES_USED, messages_used(w->messages));
 	counter_set(w->counters, COUNTER_MEMORY_RETAINED_USED, route_retained_used(w));
 	publish_buffers(w);

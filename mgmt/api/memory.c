@@ -13,6 +13,8 @@ static const struct {
 		COUNTER_MEMORY_SESSIONS_USED},
 	{"dataplane", "subscriptions", "subscriptions and filters", COUNTER_MEMORY_SUBSCRIPTIONS,
 		COUNTER_MEMORY_SUBSCRIPTIONS_USED},
+	{"dataplane", "patterns", "compiled patterns: databases, tables, scratch",
+		COUNTER_MEMORY_PATTERNS, COUNTER_NAMED},
 	{"dataplane", "messages", "topics and properties of messages under way",
 		COUNTER_MEMORY_MESSAGES, COUNTER_MEMORY_MESSAGES_USED},
 	{"dataplane", "retained", "retained values", COUNTER_MEMORY_RETAINED,

@@ -237,7 +237,7 @@ static void memory_by_part(void)
 	expect_whole(json_deep_copy(json_array_get(list, 0)),
 		"{\"process\": \"dataplane\", \"name\": \"tcp\", \"text\": \"TCP connections\","
 		"\"bytes\": 1000, \"used_bytes\": 30}");
-	expect_members(json_deep_copy(json_array_get(list, 6)),
+	expect_members(json_deep_copy(json_array_get(list, 7)),
 		"{\"name\": \"work\", \"bytes\": 400, \"used_bytes\": 400}");
 	expect_members(json_deep_copy(json_array_get(list, json_array_size(list) - 1)),
 		"{\"process\": \"mgmt\", \"name\": \"heap\", \"bytes\": 70, \"used_bytes\": 60}");
