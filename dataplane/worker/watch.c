@@ -55,11 +55,16 @@ static void look_at_link(struct watch *w)
 	fprintf(stderr, "signalbox-dataplane: link is %s\n", link ? "up" : "down");
 }
 
+static bool is_sound(const struct watch *w)
+{
+	return w->nic->ops->sound == NULL || w->nic->ops->sound(w->nic);
+}
+
 void watch_turn(struct watch *w, uint64_t now_us)
 {
 	const bool asked = is_asked(w);
 
-	if (asked || (now_us >= w->again_us && !w->nic->ops->sound(w->nic)))
+	if (w->nic->ops->renew != NULL && (asked || (now_us >= w->again_us && !is_sound(w))))
 		renew(w, now_us);
 	look_at_link(w);
 }
