@@ -32,10 +32,10 @@ class Report:
     def count(self, verdict, since=0):
         return sum(r.verdict == verdict for r in self.results[since:])
 
-    def suite(self, name, run):
-        """Runs one suite (a callable that yields results) and says how it went in one line."""
-        started, since = time.monotonic(), len(self.results)
-        for result in run():
+    def suite(self, name, results, started):
+        """Takes the results of one suite as they come, and says how it went in one line."""
+        since = len(self.results)
+        for result in results:
             self.add(result)
         passed, failed, skipped = (self.count(v, since) for v in (PASSED, FAILED, SKIPPED))
         if not passed + failed + skipped:

@@ -78,7 +78,6 @@ struct device {
 	bool receiving; /* a PUBLISH */
 	struct mqtt_publish head;
 	size_t payload_size;
-	char will_topic[LEDGER_TOPIC_MAX];
 	uint8_t will_payload[64];
 	uint8_t payload[LEDGER_PAYLOAD_MAX];
 	uint8_t packet[LEDGER_PAYLOAD_MAX + 256]; /* one on its way out */
@@ -88,7 +87,7 @@ bool device_write(struct device *d, const struct writer *w);
 bool device_acknowledge(struct device *d, enum mqtt_type type, uint16_t packet_id);
 void device_acknowledge_later(struct device *d, enum mqtt_type type, uint16_t packet_id);
 bool device_send(struct device *d);
-uint32_t device_under_way(const struct device *d); /* sent and not answered for good */
+uint32_t device_under_way(const struct device *d); /* sent, and not answered for good */
 void device_on_answer(struct device *d, enum mqtt_type type, const struct mqtt_ack *a);
 void device_lost_outbox(struct device *d);
 uint64_t device_release_us(const struct device *d); /* when a PUBREL is due that was held back */
