@@ -27,6 +27,7 @@ struct end_event {
 };
 
 struct end_conf {
+	struct driver *driver;
 	unsigned side; /* 0 or 1: address 10.0.0.1 or 10.0.0.2, MAC 02:00:00:00:00:01 or 02 */
 	uint16_t mtu, segs_max;
 	uint32_t window, send_queue;
@@ -43,7 +44,7 @@ struct end_left {
 
 struct end {
 	const struct end_ops *ops;
-	struct driver *driver; /* set before the first turn */
+	struct driver *driver;
 };
 
 struct end_ops {

@@ -290,7 +290,7 @@ struct end *end_ours(const struct end_conf *conf)
 	struct ours *o = calloc(1, sizeof(*o));
 
 	ASSERT(o != NULL);
-	o->end.ops = &ours_ops;
+	o->end = (struct end){&ours_ops, conf->driver};
 	o->conf = *conf;
 	o->rng = rng_from(conf->seed ^ (conf->side + 1));
 	o->pools = pools_of(conf->side, conf->tight);

@@ -20,9 +20,10 @@ enum {
 	PORT_FIRST = 40000,
 	PORT_FRESH = 50000,
 	PORT_REST_US = 2 * S, /* longer than a segment is under way: no old one is taken for new */
-	STUCK_S = 7200,       /* of virtual time: who is not done then never will be */
-	TURNS_MAX = 2000000,  /* a hundred times what a play takes */
-	QUIET_S = 400,        /* after the last end; longer than TIME-WAIT */
+	FORSAKEN_S = 120,
+	STUCK_S = 7200,      /* of virtual time: who is not done then never will be */
+	TURNS_MAX = 2000000, /* a hundred times what a play takes */
+	QUIET_S = 400,       /* after the last end; longer than TIME-WAIT */
 };
 
 struct play {
@@ -248,6 +249,16 @@ static void write_some(struct play *p, struct link *l, unsigned side)
 	}
 }
 
+/* lwIP has no timer in FIN-WAIT-2, nor keepalive: after a reset that was lost it would wait for
+ * ever. */
+static bool forsaken(const struct play *p, const struct link *l, unsigned side)
+{
+	const struct half *peer = &l->half[!side];
+
+	return p->lwip && side == 1 && l->half[1].finished && peer->aborted &&
+	       p->now_us >= peer->closed_us + (uint64_t)FORSAKEN_S * S;
+}
+
 static void drive(struct play *p, struct link *l, unsigned side)
 {
 	struct half *h = &l->half[side];
@@ -255,7 +266,9 @@ static void drive(struct play *p, struct link *l, unsigned side)
 
 	if (!h->open || h->closed || h->aborted)
 		return;
-	if (h->abort_us > 0 && p->now_us >= h->opened_us + h->abort_us) {
+	const bool left_alone = forsaken(p, l, side);
+	p->verdict->forsaken += left_alone;
+	if (left_alone || (h->abort_us > 0 && p->now_us >= h->opened_us + h->abort_us)) {
 		h->aborted = true;
 		e->ops->abort(e, h->conn);
 		return;
@@ -354,16 +367,37 @@ static void run(struct play *p, bool (*done)(const struct play *p), uint64_t lim
 	}
 }
 
+static bool link_over(const struct link *l)
+{
+	const struct half *opener = &l->half[l->opener];
+	const struct half *other = &l->half[!l->opener];
+
+	return l->started && opener->closed && (!other->open || other->closed);
+}
+
 static bool over(const struct play *p)
+{
+	for (uint32_t i = 0; i < p->plan.count; i++)
+		if (!link_over(&p->plan.links[i]))
+			return false;
+	return true;
+}
+
+static void judge_stuck(struct play *p)
 {
 	for (uint32_t i = 0; i < p->plan.count; i++) {
 		const struct link *l = &p->plan.links[i];
-		if (!l->started || !l->half[l->opener].closed)
-			return false;
-		if (l->half[!l->opener].open && !l->half[!l->opener].closed)
-			return false;
+		const struct half *h = l->half;
+		if (link_over(l))
+			continue;
+		complain(p,
+			"link %u is stuck: opened by %u; open %d %d, closed %d %d, sent %lu of %lu "
+			"and %lu of %lu, received %lu and %lu",
+			i, l->opener, h[0].open, h[1].open, h[0].closed, h[1].closed,
+			(unsigned long)h[0].sent, (unsigned long)h[0].bytes,
+			(unsigned long)h[1].sent, (unsigned long)h[1].bytes,
+			(unsigned long)h[0].received, (unsigned long)h[1].received);
 	}
-	return true;
 }
 
 static bool nothing_left(const struct play *p)
@@ -469,8 +503,9 @@ static void open_play(struct play *p, const struct stream_conf *conf)
 	for (unsigned side = 0; side < 2; side++) {
 		p->plan.end[side].pattern = p->pattern;
 		p->plan.end[side].counters = &p->counters[side];
-		p->end[side] = end_ours(&p->plan.end[side]);
-		p->end[side]->driver = sim_end(p->wire, side);
+		p->plan.end[side].driver = sim_end(p->wire, side);
+		p->end[side] = p->lwip && side == 1 ? end_lwip(&p->plan.end[side])
+						    : end_ours(&p->plan.end[side]);
 	}
 }
 
@@ -493,8 +528,7 @@ void stream_play(const struct stream_conf *conf, struct stream_verdict *out)
 	p->verdict = out;
 	open_play(p, conf);
 	run(p, over, (uint64_t)STUCK_S * S);
-	if (!over(p))
-		complain(p, "stuck");
+	judge_stuck(p);
 	run(p, nothing_left, p->now_us + (uint64_t)QUIET_S * S);
 	for (uint32_t i = 0; i < p->plan.count; i++)
 		judge_link(p, i);

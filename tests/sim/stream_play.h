@@ -8,7 +8,7 @@
 #pragma once
 #include "tests/sim/stream_end.h"
 
-enum { STREAM_WHY = 160, STREAM_FLAPS = 3 };
+enum { STREAM_WHY = 200, STREAM_FLAPS = 3 };
 
 struct stream_conf {
 	uint64_t seed;
@@ -24,6 +24,7 @@ struct stream_verdict {
 	uint64_t in_order;     /* ... and ended so at both sides */
 	uint64_t late_resets;  /* ... that one side heard of as reset, with all bytes there */
 	uint64_t never_opened; /* at one side, which is lwIP: it gives up a handshake early */
+	uint64_t forsaken;     /* ... or that it would have kept for ever after a lost reset */
 	uint64_t ports_again;  /* ... from a port that was used before */
 	uint64_t virtual_us, frames, retransmits, timeouts, zero_windows, checksums;
 };
