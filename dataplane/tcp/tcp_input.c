@@ -226,6 +226,7 @@ static bool ack_of_syn(
 	if (seq_le(s->h.ack, c->snd_una) || seq_gt(s->h.ack, c->snd_max)) {
 		counter_err(t->conf.counters, ERR_TCP_ACK_UNACCEPTABLE);
 		fx->reset = true;
+		fx->ack = false; /* of text that was here before: the reset says it all */
 		return false;
 	}
 	if ((c->flags & CONN_PASSIVE) != 0) {
