@@ -39,9 +39,13 @@ TOKEN = re.compile(
     r"[A-Za-z_]\w*|0[xX][0-9a-fA-F]+|\d+[uUlL]*|->|\+\+|--|<<=?|>>=?|[<>=!+\-*/|&^%]=|&&|\|\||\S"
 )
 CONDITION = re.compile(r"^(\s*(?:\} else )?(?:if|while)) \((.*)\)( \{)?$")
-STATEMENT = re.compile(r"^\t+(?!return\b|break;|continue;|goto\b|const\b|static\b|struct\b|else\b)"
-                       r"(?:\*?[A-Za-z_][\w.>\[\]()*&-]*)(?: ?[|&+-]?= |\(|\+\+;|--;).*;$")
-DECLARATION = re.compile(r"^\s*(?:const |static |struct |enum |unsigned |u?int\d*_t |bool |size_t )")
+STATEMENT = re.compile(
+    r"^\t+(?!return\b|break;|continue;|goto\b|const\b|static\b|struct\b|else\b)"
+    r"(?:\*?[A-Za-z_][\w.>\[\]()*&-]*)(?: ?[|&+-]?= |\(|\+\+;|--;).*;$"
+)
+DECLARATION = re.compile(
+    r"^\s*(?:const |static |struct |enum |unsigned |u?int\d*_t |bool |size_t )"
+)
 COMMENT = re.compile(r"/\*.*?\*/", re.S)
 
 
@@ -74,7 +78,8 @@ def is_code(line):
 
 def unary(tokens, at):
     """Whether an operator at that place has nothing on its left."""
-    return at == 0 or re.match(r"[\w)\]]", tokens[at - 1][0]) is None or tokens[at - 1][0] == "return"
+    before = tokens[at - 1][0] if at > 0 else ""
+    return before == "return" or re.match(r"[\w)\]]", before) is None
 
 
 def swapped(line):
@@ -107,7 +112,8 @@ def dropped(line):
 def whole_statement(lines, number):
     """Whether the line before ended something, so that this one begins a statement."""
     before = lines[number - 2].strip() if number >= 2 else ""
-    return before == "" or before[-1] in ";{}:" or before.startswith(("if ", "else", "for ", "while "))
+    headed = before.startswith(("if ", "else", "for ", "while "))
+    return before == "" or before[-1] in ";{}:" or headed
 
 
 def of_file(path, text):

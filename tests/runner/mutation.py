@@ -30,10 +30,10 @@ PATIENCE_S = 20
 
 
 def explanations():
-    """tests/mutation/tcp.txt: {key of a mutant: why it may live}"""
-    lines = EXPLAINED.read_text().splitlines()
-    rows = [line.split(" :: ") for line in lines if line and not line.startswith("#")]
-    return {key: why for key, why in rows}
+    """tests/mutation/tcp.txt: {key of a mutant: why it may live}; blocks, an empty line between."""
+    lines = [line for line in EXPLAINED.read_text().splitlines() if not line.startswith("#")]
+    blocks = [b.strip().split("\n") for b in "\n".join(lines).split("\n\n") if b.strip()]
+    return {" ".join(part.strip() for part in b[:2]): " ".join(b[2:]) for b in blocks}
 
 
 class Mutation:

@@ -512,7 +512,6 @@ struct end *end_lwip(const struct end_conf *conf)
 		tx = unit_pool(TX_BUFFERS);
 	l->tx = tx;
 	clock_us = 0;
-	srand((unsigned)conf->seed); /* its LWIP_RAND */
 	load(l);
 	the_lwip = l;
 	l->call.lwip_init();
