@@ -387,10 +387,12 @@ static void dispatch(struct tcp *t, struct segment *s)
 
 	if (index == TABLE_EMPTY) {
 		struct listener *l = tcp_listener_find(t, &s->tuple);
-		if (l != NULL)
+		if (l != NULL) {
 			tcp_input_listen(t, l, s, 0);
-		else
-			tcp_reset_stranger(t, s);
+			return;
+		}
+		counter_err(t->conf.counters, ERR_TCP_NO_PORT);
+		tcp_reset_stranger(t, s);
 	} else if (index >= t->conf.connections_max) {
 		tcp_timewait_input(t, index - t->conf.connections_max, s);
 	} else {
