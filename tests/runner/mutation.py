@@ -100,7 +100,7 @@ class Mutation:
         total = killed + len(survived)
         percent = 100 * killed / max(1, total)
         said = f"seed {seed}: {killed} of {total} mutants killed, {percent:.1f} %"
-        print(f"# mutation.tcp: {said}; all in {LOG}", flush=True)
+        print(f"# mutation.tcp: {said}; all in {LOG.relative_to(ROOT)}", flush=True)
         unknown = [m.where() for m in survived if m.key() not in explained]
         if percent < PERCENT_MIN or unknown:
             lines = [said, *(m.where() for m in survived if m.key() in explained)]
