@@ -226,6 +226,7 @@ static bool ack_of_syn(
 	if (seq_le(s->h.ack, c->snd_una) || seq_gt(s->h.ack, c->snd_max)) {
 		counter_err(t->conf.counters, ERR_TCP_ACK_UNACCEPTABLE);
 		fx->reset = true;
+		fx->ack = false; /* of text that was here before: the reset says it all */
 		return false;
 	}
 	if ((c->flags & CONN_PASSIVE) != 0) {
@@ -386,10 +387,12 @@ static void dispatch(struct tcp *t, struct segment *s)
 
 	if (index == TABLE_EMPTY) {
 		struct listener *l = tcp_listener_find(t, &s->tuple);
-		if (l != NULL)
+		if (l != NULL) {
 			tcp_input_listen(t, l, s, 0);
-		else
-			tcp_reset_stranger(t, s);
+			return;
+		}
+		counter_err(t->conf.counters, ERR_TCP_NO_PORT);
+		tcp_reset_stranger(t, s);
 	} else if (index >= t->conf.connections_max) {
 		tcp_timewait_input(t, index - t->conf.connections_max, s);
 	} else {

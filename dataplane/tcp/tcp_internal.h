@@ -22,7 +22,7 @@ enum {
 	RTO_INITIAL_US = 1000000,     /* RFC 6298 2.1 */
 	RTO_AFTER_SYN_US = 3000000,   /* RFC 6298 5.7 */
 	TCP_MSS_FLOOR = 88,           /* options, SACK included, and some bytes */
-	SYN_RETRIES_MAX = 6,          /* 127 s; RFC 1122 4.2.3.5 */
+	SYN_RETRIES_MAX = 7,          /* 183 s; RFC 9293 3.8.3: three minutes at least */
 	SYN_ACK_RETRIES_MAX = 5,      /* 63 s */
 	FIN_WAIT_2_US = 60 * 1000000, /* since the peer was last heard */
 	DUPACKS = 3,                  /* RFC 5681 */

@@ -94,6 +94,13 @@ static void added(struct tcp *t, struct conn *c, size_t size)
 	tcp_output_add(t, c);
 }
 
+/* Segments for a NIC without chains are put together in such buffers: if what waits to be sent had
+ * all of them, none could leave. */
+static size_t copies_reserve(const struct tcp *t)
+{
+	return t->conf.segs_max > 1 ? 0 : RTE_MAX(t->conf.copies->size / 8, 1u);
+}
+
 /* Do buffers and nodes suffice to copy so many bytes? */
 static bool can_copy(const struct tcp *t, const struct conn *c, size_t size)
 {
@@ -101,7 +108,7 @@ static bool can_copy(const struct tcp *t, const struct conn *c, size_t size)
 	const size_t room = rte_pktmbuf_data_room_size(t->conf.copies) - RTE_PKTMBUF_HEADROOM;
 	const size_t buffers = size <= open ? 0 : (size - open + room - 1) / room;
 
-	return rte_mempool_avail_count(t->conf.copies) >= buffers &&
+	return rte_mempool_avail_count(t->conf.copies) >= buffers + copies_reserve(t) &&
 	       pool_left(&t->nodes) >= buffers + 1;
 }
 

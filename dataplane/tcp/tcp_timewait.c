@@ -175,6 +175,9 @@ void tcp_timewait_input(struct tcp *t, uint32_t index, const struct segment *s)
 		tcp_input_listen(t, l, s, iss_min == 0 ? 1 : iss_min);
 		return;
 	}
+	/* RFC 9293 3.10.7.4, fifth: without an ACK it counts for nothing */
+	if ((s->h.flags & (TCP_ACK | TCP_SYN)) == 0 && seq_in(s->seq, w->rcv_nxt, w->rcv_wnd))
+		return;
 	const bool empty = s->size == 0 && (s->h.flags & (TCP_SYN | TCP_FIN)) == 0;
 	if (empty) { /* the last ACK of the peer; if it is none, we disagree, but not for ever */
 		if (s->seq != w->rcv_nxt && may_answer_empty(t, w))

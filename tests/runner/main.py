@@ -11,13 +11,14 @@ from compiled import Compiled
 from context import Context
 from coverage import Coverage
 from fuzz import Fuzz
+from mutation import Mutation
 from planted import Planted
 from process import end_with_us
 from scripts import Scripts
 from tidysuite import Tidy
 from tree import BUILD, BuildFailed
 
-SUITES = ["tidy", "unit", "fuzz", "wire", "sim", "talk", "browser"]
+SUITES = ["tidy", "unit", "fuzz", "wire", "sim", "mutation", "talk", "browser"]
 
 
 def suites_of(name, context):
@@ -25,6 +26,8 @@ def suites_of(name, context):
         return [Tidy(context)]
     if name == "fuzz":
         return [Fuzz(context), Coverage(context), Planted(context)]
+    if name == "mutation":
+        return [Mutation(context)]
     if name == "talk":
         return [Scripts(name, context), Compiled(name, context)]
     if name == "browser":

@@ -17,14 +17,14 @@ PATCHES = ROOT / "tests" / "fuzz" / "planted"
 COPY = BUILD / "planted" / "source"
 
 
-def copy_sources():
+def copy_sources(copy=COPY):
     """Writes only what differs, with a fresh time, so that the copy's tree builds little."""
     argv = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listing = run(argv, 60, cwd=ROOT)
     if listing.code != 0:
         raise BuildFailed("git ls-files: " + listing.output)
     for name in listing.output.split("\0"):
-        source, target = ROOT / name, COPY / name
+        source, target = ROOT / name, copy / name
         if not name or not source.is_file():
             continue
         if target.exists() and target.read_bytes() == source.read_bytes():

@@ -2,7 +2,8 @@
  *
  * A script file (scripts/NAME.wire) holds cases, each begun by a line "test CASE"; the
  * test is called NAME_CASE. `wire_test --list` prints the names, `wire_test NAME...`
- * runs those, `wire_test` all; "ok NAME" or "not ok NAME: why" as tests/unit does. */
+ * runs those, `wire_test` all; "ok NAME" or "not ok NAME: why" as tests/unit does.
+ * `wire_test --table` prints the matrix; that it has no hole is the test matrix_is_whole. */
 #include "tests/wire/wire_matrix.h"
 #include "tests/wire/wire_script.h"
 
@@ -11,11 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TESTS = 1024, NAME = 96 };
+enum { TESTS = 2048, NAME = 96 };
 
 struct wire_test {
 	char name[NAME];
-	char *text;
+	char *text; /* NULL: no script, but whether the matrix has holes */
 };
 
 static struct wire_test tests[TESTS];
@@ -99,6 +100,19 @@ static bool chosen(const char *name, int argc, char **argv)
 	return argc < 2;
 }
 
+static bool matrix_is_whole(char why[SCRIPT_WHY])
+{
+	const unsigned holes = matrix_print(stdout);
+
+	snprintf(why, SCRIPT_WHY, "%u cells are empty", holes);
+	return holes == 0;
+}
+
+static bool run_test(const struct wire_test *t, char why[SCRIPT_WHY])
+{
+	return t->text == NULL ? matrix_is_whole(why) : script_run(t->text, why);
+}
+
 int main(int argc, char **argv)
 {
 	const char *folder = getenv("WIRE_SCRIPTS");
@@ -106,8 +120,11 @@ int main(int argc, char **argv)
 	int failed = 0;
 	int run = 0;
 
+	if (argc == 2 && strcmp(argv[1], "--table") == 0)
+		return matrix_print(stdout) > 0;
 	load_folder(folder == NULL ? WIRE_SCRIPTS : folder);
 	matrix_make(add);
+	add("matrix_is_whole", NULL);
 	for (unsigned i = 0; i < test_count; i++) {
 		if (argc == 2 && strcmp(argv[1], "--list") == 0) {
 			puts(tests[i].name);
@@ -117,7 +134,7 @@ int main(int argc, char **argv)
 		if (!chosen(tests[i].name, argc, argv))
 			continue;
 		run++;
-		if (script_run(tests[i].text, why)) {
+		if (run_test(&tests[i], why)) {
 			printf("ok %s\n", tests[i].name);
 		} else {
 			printf("not ok %s: %s\n", tests[i].name, why);
