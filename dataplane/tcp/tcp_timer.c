@@ -181,6 +181,7 @@ static void fire(void *owner, uint32_t index, uint64_t now_us)
 uint32_t tcp_poll_timers(struct tcp *t, uint64_t now_us, uint32_t budget)
 {
 	t->now_us = now_us;
-	const uint32_t fired = wheel_poll(&t->wheel, now_us, budget, fire, t);
+	uint32_t fired = wheel_poll(&t->wheel, now_us, budget, fire, t);
+	fired += tcp_half_poll(t, now_us, budget - fired);
 	return fired + tcp_timewait_poll(t, now_us, budget - fired);
 }
