@@ -134,6 +134,7 @@ struct tcp *tcp_create(const struct tcp_conf *conf, uint64_t now_us)
 	set_sizes(t);
 	set_reserves(t);
 	tcp_conns_init(t);
+	tcp_cookie_init(t);
 	return t;
 }
 

@@ -20,7 +20,7 @@ struct tcp_conf {
 	uint16_t mtu;       /* bytes of an IP packet; 0: 1500 */
 	uint16_t worker, box;
 	uint32_t connections_max;
-	uint32_t half_open_max;      /* connections in SYN-RECEIVED over all listeners */
+	uint32_t half_open_max;      /* handshakes of all listeners; beyond it SYN cookies */
 	uint32_t time_wait_max;      /* the oldest gives way */
 	uint32_t receive_window_max; /* bytes a peer may have under way to us */
 	uint32_t send_queue_max;     /* bytes we keep for a peer before tcp_send_room is 0 */

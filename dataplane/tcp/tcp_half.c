@@ -5,7 +5,8 @@
  * equally long, so a list for each number, in order, is timer enough. The ACK
  * goes on as a segment of the new connection, with whatever text and FIN it
  * has. If the listener's queue is full by then, or no connection is free, the
- * record stays, and the next SYN-ACK asks for that ACK again.
+ * record stays, and the next SYN-ACK asks for that ACK again. When all records are
+ * taken none gives way: newcomers get cookies (tcp_cookie.c).
  * Spec: RFC 9293 3.10.7.4 (SYN-RECEIVED), RFC 4987 3.3, RFC 6298 5, RFC 5961 (challenges).
  * Not here: SYN-RECEIVED of a simultaneous open, which is a connection's (tcp_input.c). */
 #include "dataplane/tcp/tcp_internal.h"
@@ -110,7 +111,7 @@ static void drop(struct tcp *t, uint32_t index, enum err why)
 	count(t);
 }
 
-static uint16_t window(const struct tcp *t)
+uint16_t tcp_window_of_syn(const struct tcp *t)
 {
 	return (uint16_t)RTE_MIN(t->conf.receive_window_max, (uint32_t)UINT16_MAX);
 }
@@ -123,7 +124,7 @@ static bool send(struct tcp *t, const struct half *h, uint8_t flags)
 			.seq = h->iss + ((flags & TCP_SYN) == 0),
 			.ack = h->irs + 1,
 			.flags = flags,
-			.window = window(t)}};
+			.window = tcp_window_of_syn(t)}};
 
 	if (h->has_timestamps) {
 		r.h.options.has_timestamps = true;
@@ -155,26 +156,18 @@ static void send_syn_ack(struct tcp *t, uint32_t index)
 	list_add(t, index);
 }
 
-static uint32_t oldest(const struct tcp *t)
+bool tcp_half_is_full(const struct tcp *t)
 {
-	uint32_t found = TCP_NONE;
-
-	/* Of a longer list of SYN-ACKs the first is older, but for a wait's difference: enough. */
-	for (unsigned i = 0; i < HALF_LISTS; i++)
-		if (t->half_lists[i].head != TCP_NONE)
-			found = t->half_lists[i].head;
-	return found;
+	return t->halves.out == t->halves.count;
 }
 
 void tcp_half_begin(struct tcp *t, const struct listener *l, const struct segment *s, uint32_t iss)
 {
 	const struct tcp_options *o = &s->h.options;
 
-	if (t->halves.out == t->halves.count && t->halves.count > 0)
-		drop(t, oldest(t), ERR_TCP_HALF_OPEN_FULL);
 	const uint32_t index = pool_get(&t->halves);
-	if (index == POOL_NONE)
-		return;
+
+	ASSERT(index != POOL_NONE);
 	*half_at(t, index) = (struct half){.tuple = s->tuple,
 		.iss = iss,
 		.irs = s->seq,
@@ -230,7 +223,7 @@ static bool check_sequence(struct tcp *t, struct half *h, const struct segment *
 		challenge(t, h);
 		return false;
 	}
-	if (tcp_is_acceptable(s, h->irs + 1, window(t)))
+	if (tcp_is_acceptable(s, h->irs + 1, tcp_window_of_syn(t)))
 		return true;
 	counter_err(t->conf.counters, ERR_TCP_UNACCEPTABLE);
 	if (!reset)
@@ -274,6 +267,22 @@ static void complete(struct tcp *t, uint32_t index, struct segment *s)
 	ASSERT(c->state != STATE_SYN_RECEIVED);
 }
 
+/* Not our SYN-ACK, but perhaps that of a cookie from before there was room for the record, to the
+ * same SYN: the peer has taken that one, and the record is of no use. */
+static void ack_of_something(struct tcp *t, uint32_t index, struct segment *s)
+{
+	struct listener *l = &t->listeners[half_at(t, index)->listener];
+
+	if (!tcp_cookie_is_good(t, s)) {
+		counter_err(t->conf.counters, ERR_TCP_ACK_UNACCEPTABLE);
+		tcp_reset_stranger(t, s);
+		return;
+	}
+	drop(t, index, ERR_NONE);
+	const bool taken = tcp_cookie_input(t, l, s);
+	ASSERT(taken);
+}
+
 /* RFC 9293 3.10.7.4 for SYN-RECEIVED after a passive OPEN, in its order. */
 void tcp_half_input(struct tcp *t, uint32_t index, struct segment *s)
 {
@@ -304,8 +313,7 @@ void tcp_half_input(struct tcp *t, uint32_t index, struct segment *s)
 	if ((s->h.flags & TCP_ACK) == 0) {
 		counter_err(t->conf.counters, ERR_TCP_FLAGS);
 	} else if (s->h.ack != h->iss + 1) {
-		counter_err(t->conf.counters, ERR_TCP_ACK_UNACCEPTABLE);
-		tcp_reset_stranger(t, s);
+		ack_of_something(t, index, s);
 	} else {
 		complete(t, index, s);
 	}

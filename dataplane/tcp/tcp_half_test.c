@@ -63,7 +63,7 @@ static void memory(void)
 	begin(r, 1000);
 	const size_t one = tcp_used(r->tcp);
 	CU_ASSERT(one <= 64 + sizeof(uint32_t) + 2 * sizeof(struct tcp_table_entry));
-	for (uint16_t i = 1; i < 100; i++)
+	for (uint16_t i = 1; !tcp_half_is_full(r->tcp); i++)
 		begin(r, (uint16_t)(1000 + i));
 	CU_ASSERT_EQUAL(tcp_used(r->tcp), r->tcp->conf.half_open_max * one);
 	CU_ASSERT_EQUAL(r->tcp->conns_used, 0);

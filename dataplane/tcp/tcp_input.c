@@ -223,7 +223,8 @@ static bool ack_of_syn(
 		fx->reset = true;
 		return false;
 	}
-	if ((c->flags & CONN_SYN_AGAIN) == 0) /* Karn */
+	/* Karn; of a cookie we know no start */
+	if ((c->flags & CONN_SYN_AGAIN) == 0 && cold->rtt_start_us != 0)
 		tcp_rtt_sample(c, s->now_us - cold->rtt_start_us);
 	c->snd_una = c->snd_nxt = s->h.ack;
 	c->flags &= ~(uint32_t)CONN_SEND_SYN;
@@ -374,10 +375,10 @@ static void dispatch(struct tcp *t, struct segment *s)
 
 	if (index == TABLE_EMPTY) {
 		struct listener *l = tcp_listener_find(t, &s->tuple);
-		if (l != NULL)
-			tcp_input_listen(t, l, s, 0);
-		else
+		if (l == NULL)
 			tcp_reset_stranger(t, s);
+		else if (!tcp_cookie_input(t, l, s))
+			tcp_input_listen(t, l, s, 0);
 	} else if (index >= t->conf.connections_max + t->conf.time_wait_max) {
 		tcp_half_input(t, index - t->conf.connections_max - t->conf.time_wait_max, s);
 	} else if (index >= t->conf.connections_max) {

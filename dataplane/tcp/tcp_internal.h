@@ -28,6 +28,7 @@ enum {
 	DUPACKS = 3,                  /* RFC 5681 */
 	RETRY_FLUSH_US = 1000,        /* back-pressure: try again */
 	CHALLENGE_PERIOD_US = 1000000,
+	COOKIE_PERIOD_US = 64 * 1000000,
 	HALF_LISTS = SYN_ACK_RETRIES_MAX + 2, /* by SYN-ACKs sent: none to all */
 };
 
@@ -70,6 +71,8 @@ struct tcp {
 	struct wheel wheel;
 	struct pool nodes, boards, halves;
 	struct conn_list half_lists[HALF_LISTS]; /* tcp_half.c */
+	struct hash_key cookie_keys[2];          /* of cookie_period and the one before */
+	uint64_t cookie_period, cookie_sent_us;  /* 0: none yet */
 	struct timewait *timewaits;
 	uint32_t timewait_idle, timewait_oldest, timewait_newest, timewait_used;
 	struct listener listeners[TCP_LISTENERS];
@@ -172,6 +175,15 @@ uint32_t tcp_half_poll(struct tcp *t, uint64_t now_us, uint32_t budget);
 uint64_t tcp_half_next_us(const struct tcp *t);
 bool tcp_half_same(const struct tcp *t, uint32_t index, const struct tcp_tuple *tuple);
 void tcp_half_check(const struct tcp *t);
+MUST_USE bool tcp_half_is_full(const struct tcp *t);
+uint16_t tcp_window_of_syn(const struct tcp *t);
+
+/* tcp_cookie.c: when those are used up */
+void tcp_cookie_init(struct tcp *t);
+void tcp_cookie_send(struct tcp *t, const struct segment *s);
+/* The end of a handshake of ours? Takes the segment if it is. */
+MUST_USE bool tcp_cookie_input(struct tcp *t, struct listener *l, struct segment *s);
+MUST_USE bool tcp_cookie_is_good(struct tcp *t, const struct segment *s);
 
 /* tcp_input.c: the other states */
 void tcp_input_conn(struct tcp *t, struct conn *c, struct segment *s);

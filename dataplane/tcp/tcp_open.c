@@ -169,6 +169,11 @@ static void accept_syn(struct tcp *t, struct listener *l, const struct segment *
 {
 	if (!tcp_may_accept(t, l))
 		return;
+	if (tcp_half_is_full(t)) {
+		counter_err(t->conf.counters, ERR_TCP_HALF_OPEN_FULL);
+		tcp_cookie_send(t, s);
+		return;
+	}
 	uint32_t iss = choose_isn(t, &s->tuple, s->now_us);
 	if (iss_min != 0 && seq_le(iss, iss_min))
 		iss = iss_min;
@@ -183,6 +188,8 @@ void tcp_input_listen(struct tcp *t, struct listener *l, const struct segment *s
 		return;
 	/* second: any ACK is bad here */
 	if ((s->h.flags & TCP_ACK) != 0) {
+		if (t->cookie_sent_us != 0 && t->now_us - t->cookie_sent_us < 2 * COOKIE_PERIOD_US)
+			counter_err(t->conf.counters, ERR_TCP_COOKIE);
 		tcp_reset_stranger(t, s);
 		return;
 	}

@@ -170,6 +170,10 @@ void tcp_timewait_input(struct tcp *t, uint32_t index, const struct segment *s)
 	if ((s->h.flags & TCP_RST) != 0)
 		return;
 	if (l != NULL && is_newer(w, s)) {
+		if (tcp_half_is_full(t)) { /* a cookie cannot be above a number: later */
+			counter_err(t->conf.counters, ERR_TCP_HALF_OPEN_FULL);
+			return;
+		}
 		const uint32_t iss_min = w->snd_nxt + ISS_GAP;
 		drop(t, index);
 		tcp_input_listen(t, l, s, iss_min == 0 ? 1 : iss_min);
