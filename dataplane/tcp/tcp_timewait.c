@@ -145,6 +145,8 @@ static bool is_newer(const struct timewait *w, const struct segment *s)
 {
 	if ((s->h.flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN)
 		return false;
+	if (!w->timestamps && s->h.options.has_timestamps)
+		return true;
 	if (w->timestamps && s->h.options.has_timestamps && s->h.options.tsval != w->ts_recent)
 		return seq_gt(s->h.options.tsval, w->ts_recent);
 	return seq_gt(s->h.seq, w->rcv_nxt);
