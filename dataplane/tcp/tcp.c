@@ -2,7 +2,7 @@
  *
  * Not here: segments (tcp_input.c), what is sent (tcp_output.c), a connection's life
  * (tcp_conn.c). */
-#include "dataplane/tcp/tcp_internal.h"
+#include "dataplane/tcp/tcp_half.h"
 #include "dataplane/tcp/tcp_memory.h"
 
 #include <stdlib.h>
@@ -135,6 +135,7 @@ struct tcp *tcp_create(const struct tcp_conf *conf, uint64_t now_us)
 	set_reserves(t);
 	tcp_conns_init(t);
 	tcp_cookie_init(t);
+	tcp_live_init(t);
 	return t;
 }
 
@@ -258,6 +259,7 @@ uint64_t tcp_next_us(const struct tcp *t)
 		return 0;
 	next = RTE_MIN(next, tcp_timewait_next_us(t));
 	next = RTE_MIN(next, tcp_half_next_us(t));
+	next = RTE_MIN(next, tcp_live_next_us(t));
 	if (t->blocked_us != 0)
 		next = RTE_MIN(next, t->blocked_us + RETRY_FLUSH_US);
 	else if (t->output.head != TCP_NONE)

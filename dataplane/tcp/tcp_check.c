@@ -1,5 +1,5 @@
 /* tcp_check.c - the invariants of a stack, for tests and fuzzing: it walks everything. */
-#include "dataplane/tcp/tcp_internal.h"
+#include "dataplane/tcp/tcp_half.h"
 
 static void check_list(const struct tcp *t, const struct conn_list *list, uint32_t flag)
 {
@@ -105,4 +105,5 @@ void tcp_check(const struct tcp *t)
 	ASSERT(waiting == 0);
 	tcp_timewait_check(t);
 	tcp_half_check(t);
+	tcp_live_check(t);
 }

@@ -3,7 +3,7 @@
  * A record goes back when the peer is done with (STATE_CLOSED), the application
  * has released it, and no list holds it any more. tcp_set_state is the only
  * writer of the state. Spec: the diagram of RFC 9293 3.3.2. */
-#include "dataplane/tcp/tcp_internal.h"
+#include "dataplane/tcp/tcp_half.h"
 
 static_assert(sizeof(struct send_node) <= 32, "a piece of a send queue costs half a cache line");
 
@@ -130,6 +130,7 @@ void tcp_conn_established(struct tcp *t, struct conn *c, uint64_t now_us)
 	struct conn_cold *cold = conn_cold(t, c);
 
 	tcp_set_state(t, c, STATE_ESTABLISHED);
+	tcp_live_add(t, c);
 	if ((c->flags & CONN_FIN_QUEUED) != 0)
 		tcp_set_state(t, c, STATE_FIN_WAIT_1);
 	if ((c->flags & CONN_PASSIVE) != 0) {
@@ -164,6 +165,7 @@ void tcp_conn_accepted(struct tcp *t, struct conn *c)
 /* Leaves the tables: no segment and no timer finds it any more. */
 static void detach(struct tcp *t, struct conn *c)
 {
+	tcp_live_remove(t, c);
 	if ((c->flags & CONN_IN_TABLE) != 0)
 		tcp_table_remove(&t->table, &c->tuple, conn_index(t, c));
 	wheel_cancel(&t->wheel, conn_index(t, c));

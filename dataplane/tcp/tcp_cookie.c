@@ -11,7 +11,7 @@
  *
  * The upper part alone tells a cookie's peer whose first segment is late from a stranger: no RST
  * for it. Spec: RFC 4987 3.6 and appendix A. Not here: who is asked before (tcp_input.c). */
-#include "dataplane/tcp/tcp_internal.h"
+#include "dataplane/tcp/tcp_half.h"
 
 enum {
 	SIZE_BITS = 3,

@@ -4,7 +4,7 @@
  * counts as sent. Spec: RFC 9293 3.1, 3.10.7.1 (resets); RFC 7323 3.2, 2018 4, 2883 4 (options).
  * Not here: which segments are sent, and when (tcp_output.c). */
 #include "dataplane/net/headers.h"
-#include "dataplane/tcp/tcp_internal.h"
+#include "dataplane/tcp/tcp_half.h"
 
 static bool has_room(struct tcp *t)
 {

@@ -9,7 +9,7 @@
  * taken none gives way: newcomers get cookies (tcp_cookie.c).
  * Spec: RFC 9293 3.10.7.4 (SYN-RECEIVED), RFC 4987 3.3, RFC 6298 5, RFC 5961 (challenges).
  * Not here: SYN-RECEIVED of a simultaneous open, which is a connection's (tcp_input.c). */
-#include "dataplane/tcp/tcp_internal.h"
+#include "dataplane/tcp/tcp_half.h"
 
 enum { CHALLENGES_MIN = 4, CHALLENGES_SPREAD = 8 };
 

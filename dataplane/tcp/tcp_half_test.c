@@ -1,4 +1,5 @@
 /* tcp_half_test.c - half-open records: their size, their limits, and that all of them end. */
+#include "dataplane/tcp/tcp_half.h"
 #include "dataplane/tcp/tcp_memory.h"
 #include "dataplane/tcp/tcp_rig.h"
 #include "tests/unit/unit.h"

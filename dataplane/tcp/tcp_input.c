@@ -5,7 +5,7 @@
  * Spec also: RFC 7323 5 (PAWS), RFC 5961 (blind attacks). Not here: LISTEN and
  * SYN-SENT (tcp_open.c), what comes for half-open records (tcp_half.c) and TIME-WAIT
  * (tcp_timewait.c), what an ACK moves (tcp_ack.c). */
-#include "dataplane/tcp/tcp_internal.h"
+#include "dataplane/tcp/tcp_half.h"
 
 /* RFC 7323 5.5: after 24 days of silence TS.Recent says nothing any more. */
 static const uint64_t paws_valid_us = (uint64_t)24 * 24 * 3600 * 1000000;

@@ -2,7 +2,7 @@
  *
  * Spec: RFC 9293 3.10.1, 3.10.7.2, 3.10.7.3; RFC 6528 (ISN), 6056 (ports), 7323 and 2018
  * (options). Not here: what a listener's SYN leaves behind (tcp_half.c). */
-#include "dataplane/tcp/tcp_internal.h"
+#include "dataplane/tcp/tcp_half.h"
 
 enum { PORT_FIRST = 32768, PORT_COUNT = 60999 - 32768 + 1, ISN_CLOCK_US = 4 };
 

@@ -5,7 +5,7 @@
  * a list in order of expiry is timer enough. When there are too many the
  * oldest gives way. Spec: RFC 9293 3.10.7.4 (TIME-WAIT), RFC 1337 (RST is ignored),
  * RFC 6191 (a new SYN may come early), RFC 7323 5. */
-#include "dataplane/tcp/tcp_internal.h"
+#include "dataplane/tcp/tcp_half.h"
 
 enum { ANSWER_INTERVAL_MS = 500, ISS_GAP = 65536 };
 

@@ -2,6 +2,7 @@
  *
  * One peer, many ports; its frames are made by hand (wire_rig.h). */
 #include "dataplane/base/rng.h"
+#include "dataplane/tcp/tcp_half.h"
 #include "dataplane/tcp/tcp_memory.h"
 #include "tests/unit/unit.h"
 #include "tests/wire/wire_rig.h"
