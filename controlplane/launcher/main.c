@@ -253,7 +253,7 @@ static void grant_rights(struct launcher *l)
 	struct child_rights *cp = &l->process[SHM_PROCESS_CONTROLPLANE].child.rights;
 	struct child_rights *mgmt = &l->process[SHM_PROCESS_MGMT].child.rights;
 
-	dp->writes[SHM_DP] = dp->writes[SHM_DP_COUNTERS] = true;
+	dp->writes[SHM_DP] = dp->writes[SHM_DP_COUNTERS] = dp->writes[SHM_LIVE] = true;
 	dp->reads[SHM_CP] = dp->reads[SHM_LAUNCHER] = dp->reads[SHM_TIERS] = true;
 	dp->doorbell = true;
 	cp->writes[SHM_CP] = cp->writes[SHM_CP_COUNTERS] = cp->writes[SHM_TIERS] = true;

@@ -18,6 +18,7 @@ static const char *const names[SHM_REGIONS] = {
 	[SHM_CP_COUNTERS] = "cpc",
 	[SHM_LAUNCHER] = "launcher",
 	[SHM_TIERS] = "tiers",
+	[SHM_LIVE] = "live",
 };
 
 struct part {

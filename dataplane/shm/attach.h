@@ -7,7 +7,7 @@
  *
  * A region is NAME=FD:rw or NAME=FD:ro; the right must be the descriptor's own
  * (the kernel refuses more). NAME: dp, cp, dpc (DP_COUNTERS), cpc
- * (CP_COUNTERS), launcher, tiers. `doorbell` is an eventfd, kept open and closed on
+ * (CP_COUNTERS), launcher, tiers, live. `doorbell` is an eventfd, kept open and closed on
  * exec; the others are closed once mapped. Unknown names, a name twice and
  * regions of another version or size are refused. For main() only. */
 #pragma once
@@ -26,7 +26,7 @@ struct shm_map {
 MUST_USE enum err shm_attach(const char *spec, struct shm_map *out);
 void shm_detach(struct shm_map *map);
 
-/* "dp", "cp", "dpc", "cpc", "launcher", "tiers". */
+/* "dp", "cp", "dpc", "cpc", "launcher", "tiers", "live". */
 const char *shm_region_name(enum shm_region kind);
 
 /* Generations count on from there. Every memory begins elsewhere (the wall clock says where), or a

@@ -27,6 +27,7 @@ static const struct {
 	[SHM_CP_COUNTERS] = {2 * SHM_PAGE, 0},
 	[SHM_LAUNCHER] = {2 * SHM_PAGE, 0},
 	[SHM_TIERS] = {2 * SHM_PAGE + (size_t)2 * SHM_TIER_SEATS * SHM_TIER_BYTES, 0},
+	[SHM_LIVE] = {SHM_PAGE, SHM_LIVE_BYTES}, /* taken as it is written */
 };
 
 size_t shm_region_bytes(enum shm_region kind, uint32_t workers)
@@ -116,6 +117,11 @@ const struct shm_cp_worker *shm_cp_worker_const(const void *base, uint32_t worke
 struct shm_cp_worker *shm_cp_worker(void *base, uint32_t worker)
 {
 	return (struct shm_cp_worker *)(uintptr_t)worker_at(base, SHM_CP, worker);
+}
+
+void *shm_live(void *base, uint32_t worker)
+{
+	return (void *)(uintptr_t)worker_at(base, SHM_LIVE, worker);
 }
 
 const struct counters *shm_counters_const(const void *base, uint32_t block)

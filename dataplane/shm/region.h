@@ -1,8 +1,7 @@
 /* region.h - the memory that the processes share: regions and what lies where.
  *
- * Six memfds held by the launcher, sealed against growing and shrinking. Each
- * has one writer; readers get a read-only descriptor. So any process can be
- * restarted alone and finds the others' words as they were.
+ * Seven memfds held by the launcher, sealed against growing and shrinking. Each has one writer;
+ * readers get a read-only descriptor. So any process can be restarted alone.
  *
  *	region             writer         readers
  *	DP                 dataplane      control plane: command rings, arenas
@@ -11,9 +10,9 @@
  *	CP_COUNTERS        control plane  management
  *	LAUNCHER           launcher       all: pids, restarts (processes.h)
  *	TIERS              control plane  dataplane: compiled patterns (tiers.h)
+ *	LIVE               dataplane      the next dataplane: open connections
  *
- * How a process gets hold of them: attach.h. Page 0 is the header. Indices and offsets only, no
- * pointers. Readers of DP treat every byte as hostile: copy once, check, use the copy. */
+ * Mapped by attach.h. No pointers. Readers of DP treat all as hostile: copy once, check, use. */
 #pragma once
 #include "dataplane/base/attr.h"
 #include "dataplane/base/counters.h"
@@ -22,7 +21,8 @@
 
 /* clang-format off */
 enum shm_region {
-	SHM_DP, SHM_CP, SHM_DP_COUNTERS, SHM_CP_COUNTERS, SHM_LAUNCHER, SHM_TIERS, SHM_REGIONS
+	SHM_DP, SHM_CP, SHM_DP_COUNTERS, SHM_CP_COUNTERS, SHM_LAUNCHER, SHM_TIERS, SHM_LIVE,
+	SHM_REGIONS
 }; /* clang-format on */
 
 enum {
@@ -32,8 +32,9 @@ enum {
 	SHM_ARENA_BYTES = 1 << 20,  /* per worker and direction: text on its way */
 	SHM_PART_BYTES = 128 << 10, /* text of one slot; longer ones go in parts */
 	SHM_PAGE = 4096,
-	SHM_ABI = 3,        /* of this build */
-	SHM_ABI_OLDEST = 3, /* the oldest that it can work with */
+	SHM_LIVE_BYTES = SHM_PAGE + (16 << 20), /* per worker: a head, a million of 16 bytes */
+	SHM_ABI = 4,                            /* of this build */
+	SHM_ABI_OLDEST = 4,                     /* the oldest that it can work with */
 };
 
 #define SHM_MAGIC 0x786f626c616e6773u /* "sgnalbox" */
@@ -94,5 +95,6 @@ struct shm_dp_worker *shm_dp_worker(void *base, uint32_t worker);
 const struct shm_dp_worker *shm_dp_worker_const(const void *base, uint32_t worker);
 struct shm_cp_worker *shm_cp_worker(void *base, uint32_t worker);
 const struct shm_cp_worker *shm_cp_worker_const(const void *base, uint32_t worker);
+void *shm_live(void *base, uint32_t worker);               /* SHM_LIVE_BYTES, laid out by tcp */
 struct counters *shm_counters(void *base, uint32_t block); /* block: a worker; of CP: 0 */
 const struct counters *shm_counters_const(const void *base, uint32_t block);

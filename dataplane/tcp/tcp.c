@@ -2,7 +2,7 @@
  *
  * Not here: segments (tcp_input.c), what is sent (tcp_output.c), a connection's life
  * (tcp_conn.c). */
-#include "dataplane/tcp/tcp_internal.h"
+#include "dataplane/tcp/tcp_half.h"
 #include "dataplane/tcp/tcp_memory.h"
 
 #include <stdlib.h>
@@ -30,7 +30,7 @@ static uint32_t boards_count(const struct tcp_conf *conf)
 
 static uint32_t tuples_count(const struct tcp_conf *conf)
 {
-	return conf->connections_max + conf->time_wait_max;
+	return conf->connections_max + conf->time_wait_max + conf->half_open_max;
 }
 
 /* The parts in the order in which tcp_create takes them. */
@@ -44,6 +44,7 @@ static size_t lay_out(struct tcp *t, const struct tcp_conf *conf, uint8_t *base)
 	void *nodes = carve(&l, pool_bytes(conf->send_nodes_max, sizeof(struct send_node)));
 	void *boards = carve(&l, pool_bytes(boards_count(conf), sizeof(struct board)));
 	void *timewaits = carve(&l, tcp_timewait_bytes(conf->time_wait_max));
+	void *halves = carve(&l, tcp_half_bytes(conf->half_open_max));
 
 	if (base == NULL)
 		return l.at;
@@ -54,6 +55,7 @@ static size_t lay_out(struct tcp *t, const struct tcp_conf *conf, uint8_t *base)
 	pool_init(&t->nodes, nodes, conf->send_nodes_max, sizeof(struct send_node));
 	pool_init(&t->boards, boards, boards_count(conf), sizeof(struct board));
 	tcp_timewait_init(t, timewaits);
+	tcp_half_init(t, halves);
 	return l.at;
 }
 
@@ -67,9 +69,10 @@ size_t tcp_used(const struct tcp *t)
 	const size_t conn = sizeof(struct conn) + sizeof(struct conn_cold) +
 			    sizeof(struct wheel_node) + 2 * sizeof(struct tcp_table_entry);
 	const size_t timewait = tcp_timewait_bytes(1) + 2 * sizeof(struct tcp_table_entry);
+	const size_t half = t->halves.out * 2 * sizeof(struct tcp_table_entry);
 
-	return t->conns_used * conn + t->timewait_used * timewait + pool_used(&t->nodes) +
-	       pool_used(&t->boards);
+	return t->conns_used * conn + t->timewait_used * timewait + half + pool_used(&t->halves) +
+	       pool_used(&t->nodes) + pool_used(&t->boards);
 }
 
 /* Shares of the pools, so that neither data nor one connection can take all of them. */
@@ -126,11 +129,13 @@ struct tcp *tcp_create(const struct tcp_conf *conf, uint64_t now_us)
 	t->table.same = tcp_conn_same;
 	t->table.owner = t;
 	lay_out(t, conf, memory);
-	t->idle = t->ready = t->output = t->half_open = (struct conn_list){TCP_NONE, TCP_NONE};
+	t->idle = t->ready = t->output = (struct conn_list){TCP_NONE, TCP_NONE};
 	t->starved = TCP_NONE;
 	set_sizes(t);
 	set_reserves(t);
 	tcp_conns_init(t);
+	tcp_cookie_init(t);
+	tcp_live_init(t);
 	return t;
 }
 
@@ -253,6 +258,8 @@ uint64_t tcp_next_us(const struct tcp *t)
 	if (t->ready.head != TCP_NONE)
 		return 0;
 	next = RTE_MIN(next, tcp_timewait_next_us(t));
+	next = RTE_MIN(next, tcp_half_next_us(t));
+	next = RTE_MIN(next, tcp_live_next_us(t));
 	if (t->blocked_us != 0)
 		next = RTE_MIN(next, t->blocked_us + RETRY_FLUSH_US);
 	else if (t->output.head != TCP_NONE)

@@ -11,6 +11,7 @@
  * the bytes mean. Several stacks may live in one process. */
 #pragma once
 #include "dataplane/net/net.h"
+#include "dataplane/tcp/tcp_live.h"
 
 struct tcp;
 
@@ -20,7 +21,7 @@ struct tcp_conf {
 	uint16_t mtu;       /* bytes of an IP packet; 0: 1500 */
 	uint16_t worker, box;
 	uint32_t connections_max;
-	uint32_t half_open_max;      /* connections in SYN-RECEIVED over all listeners */
+	uint32_t half_open_max;      /* handshakes of all listeners; beyond it SYN cookies */
 	uint32_t time_wait_max;      /* the oldest gives way */
 	uint32_t receive_window_max; /* bytes a peer may have under way to us */
 	uint32_t send_queue_max;     /* bytes we keep for a peer before tcp_send_room is 0 */
@@ -37,6 +38,7 @@ struct tcp_conf {
 	struct hash_key key;         /* secret: flow hash, ISN, timestamp offsets */
 	uint64_t seed;               /* challenge-ACK limits, ephemeral ports */
 	struct counters *counters;
+	struct tcp_live_conf live; /* what is open, for who comes after a crash */
 };
 
 /* A connection: index below connections_max, and a generation that tells reuse. */
@@ -84,12 +86,10 @@ void tcp_set_user(struct tcp *t, struct tcp_id id, uint64_t user);
 
 struct span tcp_recv_peek(const struct tcp *t, struct tcp_id id); /* first contiguous bytes */
 size_t tcp_recv_available(const struct tcp *t, struct tcp_id id);
-size_t tcp_recv_copy(
-	const struct tcp *t, struct tcp_id id, void *to, size_t size); /* from the front */
+size_t tcp_recv_copy(const struct tcp *t, struct tcp_id id, void *to, size_t size);
 void tcp_recv_consume(struct tcp *t, struct tcp_id id, size_t size);
-/* The peer's FIN is in: no byte will follow those that are here. */
-bool tcp_recv_ended(const struct tcp *t, struct tcp_id id);
-bool tcp_at_end(const struct tcp *t, struct tcp_id id); /* FIN received and all bytes read */
+bool tcp_recv_ended(const struct tcp *t, struct tcp_id id); /* FIN received: no more will come */
+bool tcp_at_end(const struct tcp *t, struct tcp_id id);     /* FIN received and all bytes read */
 
 size_t tcp_send_room(const struct tcp *t, struct tcp_id id);
 /* All or nothing; false when the queue, nodes or buffers do not suffice. One send larger than the

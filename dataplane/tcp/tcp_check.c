@@ -1,5 +1,5 @@
 /* tcp_check.c - the invariants of a stack, for tests and fuzzing: it walks everything. */
-#include "dataplane/tcp/tcp_internal.h"
+#include "dataplane/tcp/tcp_half.h"
 
 static void check_list(const struct tcp *t, const struct conn_list *list, uint32_t flag)
 {
@@ -71,6 +71,7 @@ static void check_conn(const struct tcp *t, const struct conn *c)
 
 	ASSERT(c->state < STATE_COUNT);
 	ASSERT(c->state != STATE_TIME_WAIT);
+	ASSERT(c->state != STATE_SYN_RECEIVED || (c->flags & CONN_PASSIVE) == 0);
 	ASSERT(in_table == ((c->flags & CONN_IN_TABLE) != 0));
 	ASSERT(!in_table || tcp_table_find(&t->table, &c->tuple) == index);
 	ASSERT(c->events == 0 || (c->flags & CONN_ON_READY) != 0);
@@ -86,7 +87,6 @@ static void check_conn(const struct tcp *t, const struct conn *c)
 void tcp_check(const struct tcp *t)
 {
 	uint32_t used = 0;
-	uint32_t half_open = 0;
 	uint32_t waiting = 0;
 
 	check_list(t, &t->ready, CONN_ON_READY);
@@ -97,13 +97,13 @@ void tcp_check(const struct tcp *t)
 			continue;
 		check_conn(t, c);
 		used++;
-		half_open += c->state == STATE_SYN_RECEIVED && (c->flags & CONN_PASSIVE) != 0;
 		waiting += (c->events & 1 << TCP_EVENT_ACCEPTED) != 0;
 	}
 	ASSERT(used == t->conns_used);
-	ASSERT(half_open == t->half_open_count);
 	for (uint32_t i = 0; i < t->listener_count; i++)
 		waiting -= t->listeners[i].waiting;
 	ASSERT(waiting == 0);
 	tcp_timewait_check(t);
+	tcp_half_check(t);
+	tcp_live_check(t);
 }

@@ -3,7 +3,7 @@
  * A record goes back when the peer is done with (STATE_CLOSED), the application
  * has released it, and no list holds it any more. tcp_set_state is the only
  * writer of the state. Spec: the diagram of RFC 9293 3.3.2. */
-#include "dataplane/tcp/tcp_internal.h"
+#include "dataplane/tcp/tcp_half.h"
 
 static_assert(sizeof(struct send_node) <= 32, "a piece of a send queue costs half a cache line");
 
@@ -41,11 +41,8 @@ struct conn *tcp_conn_get(struct tcp *t, const struct tcp_tuple *tuple)
 		.cursor_node = TCP_NONE,
 		.rto_us = RTO_INITIAL_US};
 	unpoison(&t->colds[index], sizeof(t->colds[index]));
-	t->colds[index] = (struct conn_cold){.board = TCP_NONE,
-		.rexmit_node = TCP_NONE,
-		.half_next = TCP_NONE,
-		.half_prev = TCP_NONE,
-		.listener = TCP_LISTENERS};
+	t->colds[index] = (struct conn_cold){
+		.board = TCP_NONE, .rexmit_node = TCP_NONE, .listener = TCP_LISTENERS};
 	tcp_table_insert(&t->table, tuple, index);
 	t->conns_used++;
 	counter_set(t->conf.counters, COUNTER_TCP_CONNECTIONS, t->conns_used);
@@ -66,6 +63,9 @@ bool tcp_conn_same(const void *owner, uint32_t index, const struct tcp_tuple *tu
 {
 	const struct tcp *t = owner;
 
+	if (index >= t->conf.connections_max + t->conf.time_wait_max)
+		return tcp_half_same(
+			t, index - t->conf.connections_max - t->conf.time_wait_max, tuple);
 	if (index >= t->conf.connections_max)
 		return tcp_timewait_same(t, index - t->conf.connections_max, tuple);
 	return memcmp(&t->conns[index].tuple, tuple, sizeof(*tuple)) == 0;
@@ -129,8 +129,8 @@ void tcp_conn_established(struct tcp *t, struct conn *c, uint64_t now_us)
 {
 	struct conn_cold *cold = conn_cold(t, c);
 
-	tcp_half_open_remove(t, c);
 	tcp_set_state(t, c, STATE_ESTABLISHED);
+	tcp_live_add(t, c);
 	if ((c->flags & CONN_FIN_QUEUED) != 0)
 		tcp_set_state(t, c, STATE_FIN_WAIT_1);
 	if ((c->flags & CONN_PASSIVE) != 0) {
@@ -165,7 +165,7 @@ void tcp_conn_accepted(struct tcp *t, struct conn *c)
 /* Leaves the tables: no segment and no timer finds it any more. */
 static void detach(struct tcp *t, struct conn *c)
 {
-	tcp_half_open_remove(t, c);
+	tcp_live_remove(t, c);
 	if ((c->flags & CONN_IN_TABLE) != 0)
 		tcp_table_remove(&t->table, &c->tuple, conn_index(t, c));
 	wheel_cancel(&t->wheel, conn_index(t, c));

@@ -125,7 +125,6 @@ struct conn_cold {
 	struct tcp_range sack[TCP_SACK_BLOCKS]; /* to report, the newest first */
 	struct tcp_range dsack;
 	/* the rest */
-	uint32_t half_next, half_prev; /* oldest first */
 	uint32_t starved_next;
 	enum err why; /* CLOSED's reason */
 	uint16_t listener;

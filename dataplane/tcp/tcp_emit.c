@@ -4,7 +4,7 @@
  * counts as sent. Spec: RFC 9293 3.1, 3.10.7.1 (resets); RFC 7323 3.2, 2018 4, 2883 4 (options).
  * Not here: which segments are sent, and when (tcp_output.c). */
 #include "dataplane/net/headers.h"
-#include "dataplane/tcp/tcp_internal.h"
+#include "dataplane/tcp/tcp_half.h"
 
 static bool has_room(struct tcp *t)
 {
@@ -148,19 +148,20 @@ bool tcp_emit(struct tcp *t, struct conn *c, struct outgoing *o)
 	return true;
 }
 
-/* A segment of no connection: to strangers, and from TIME-WAIT. */
-void tcp_emit_reply(struct tcp *t, const struct reply *r)
+/* A segment of no connection: to strangers, and from half-open and TIME-WAIT records. */
+bool tcp_emit_reply(struct tcp *t, const struct reply *r)
 {
 	struct chain chain;
 
 	if (!has_room(t) || !tcp_chain_begin(t, &chain, false)) {
 		counter_err(t->conf.counters, ERR_TCP_TX_BLOCKED);
-		return;
+		return false;
 	}
 	const size_t header = TCP_HEADER_MIN + tcp_options_size(&r->h.options);
 	chain.head->data_len = (uint16_t)header;
 	chain.head->pkt_len = (uint32_t)header;
 	finish(t, chain.head, r);
+	return true;
 }
 
 /* RFC 9293 3.10.7.1: a RST that the sender of s will believe. Never in answer to a RST. */

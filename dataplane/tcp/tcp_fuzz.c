@@ -21,6 +21,8 @@ enum {
 	POOL = 64,
 	PORT = 80,
 	PEER_PORT = 1000,
+	PEER_PORTS = 4,
+	PEER_ISN = 5000,
 	LOCAL = 0x0a000001,
 	PEER = 0x0a000002,
 	HEADERS = 34,
@@ -46,7 +48,8 @@ static struct {
 	int lent_refs;
 	struct stream streams[CONNECTIONS];
 	uint64_t now_us;
-	uint32_t target; /* which connection the peer has in mind */
+	uint32_t target;                        /* which connection the peer has in mind */
+	struct tcp_header syn_acks[PEER_PORTS]; /* the last to each port: its handshakes */
 	bool hold, nic_full;
 	bool was_full; /* segments of an earlier life of a tuple may still leave */
 } w;
@@ -100,6 +103,8 @@ static void check_sent(const struct rte_mbuf *m)
 	ASSERT(net_checksum_finish(net_checksum_add(pseudo, tcp.at, tcp.size)) == 0);
 	ASSERT(tcp_header_decode(tcp, &h) == ERR_NONE);
 	ASSERT((h.flags & (TCP_SYN | TCP_FIN)) != (TCP_SYN | TCP_FIN));
+	if ((h.flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK))
+		w.syn_acks[h.dst_port % PEER_PORTS] = h;
 	const struct conn *c = conn_of(&h);
 	if (c == NULL || w.was_full || (h.flags & (TCP_SYN | TCP_RST)) != 0)
 		return;
@@ -195,18 +200,31 @@ static void put_ports(struct tcp_header *h)
 {
 	const struct conn *c = target();
 
-	h->src_port = c == NULL ? (uint16_t)(PEER_PORT + w.target % 4) : c->tuple.peer_port;
+	h->src_port =
+		c == NULL ? (uint16_t)(PEER_PORT + w.target % PEER_PORTS) : c->tuple.peer_port;
 	h->dst_port = c == NULL ? PORT : c->tuple.local_port;
 }
 
-static uint32_t choose_seq(const struct conn *c, uint8_t sel)
+/* The handshake that the peer has in mind, if there is no connection yet. */
+static const struct tcp_header *syn_ack(void)
+{
+	static_assert(PEER_PORT % PEER_PORTS == 0, "a port's place is that of its target");
+	return &w.syn_acks[w.target % PEER_PORTS];
+}
+
+static uint32_t handshake_seq(uint8_t flags, uint32_t from_next)
+{
+	return (flags & TCP_SYN) != 0 ? (uint32_t)PEER_ISN : syn_ack()->ack + from_next;
+}
+
+static uint32_t choose_seq(const struct conn *c, uint8_t flags, uint8_t sel)
 {
 	static const int32_t from_next[] = {0, 1, -1, 10, 100, -10, -100, 1460, 2920, 4380, 1000,
 		2000, 3000, 500, INT32_MIN, 70000};
 	const uint32_t step = (sel >> 5) * 100u;
 
 	if (c == NULL)
-		return 5000 + step;
+		return handshake_seq(flags, (uint32_t)from_next[sel & 0x0f]) + step;
 	const uint32_t edge = c->rcv_nxt + conn_rcv_wnd(c);
 	switch (sel & 0x1f) {
 	case 16:
@@ -233,7 +251,7 @@ static uint32_t choose_ack(const struct conn *c, uint8_t sel)
 	const uint32_t step = (sel >> 4) * 100u;
 
 	if (c == NULL)
-		return step;
+		return syn_ack()->seq + 1 + step;
 	switch (sel & 0x0f) {
 	case 0:
 		return c->snd_max;
@@ -276,8 +294,10 @@ static void put_options(const struct conn *c, struct tcp_header *h, uint8_t sel)
 
 	if ((sel & 3) != 0) {
 		o->has_timestamps = true;
-		o->tsval = (c == NULL ? 5000 : c->ts_recent) + (uint32_t)jump[sel & 3];
-		o->tsecr = c == NULL ? 0 : tcp_timestamp(c, w.now_us) - (sel >> 4);
+		o->tsval =
+			(c == NULL ? (uint32_t)PEER_ISN : c->ts_recent) + (uint32_t)jump[sel & 3];
+		o->tsecr = c == NULL ? syn_ack()->options.tsval
+				     : tcp_timestamp(c, w.now_us) - (sel >> 4);
 	}
 	if ((h->flags & TCP_SYN) != 0) {
 		o->mss = (sel & 4) != 0 ? 1460 : (sel & 8) != 0 ? 100 : 0;
@@ -297,7 +317,7 @@ static void do_segment(struct reader *r)
 	uint8_t tcp[FRAME];
 
 	put_ports(&h);
-	h.seq = choose_seq(c, read_u8(r));
+	h.seq = choose_seq(c, h.flags, read_u8(r));
 	h.ack = choose_ack(c, read_u8(r));
 	h.window = read_u16(r);
 	put_options(c, &h, read_u8(r));
@@ -542,6 +562,7 @@ static void open_world(void)
 		w.lent.put = on_put;
 	}
 	memset(w.streams, 0, sizeof(w.streams));
+	memset(w.syn_acks, 0, sizeof(w.syn_acks));
 	w.counters = (struct counters){0};
 	w.now_us = 1000000;
 	w.target = 0;

@@ -1,10 +1,11 @@
 /* tcp_input.c - SEGMENT ARRIVES, from the checksum to the effects.
  *
- * RFC 9293 3.10.7.4 step by step, for SYN-RECEIVED and all synchronized states;
+ * RFC 9293 3.10.7.4 step by step, for all synchronized states and SYN-RECEIVED;
  * the steps fill struct tcp_effects, which is carried out once, at the end.
  * Spec also: RFC 7323 5 (PAWS), RFC 5961 (blind attacks). Not here: LISTEN and
- * SYN-SENT (tcp_open.c), TIME-WAIT (tcp_timewait.c), what an ACK moves (tcp_ack.c). */
-#include "dataplane/tcp/tcp_internal.h"
+ * SYN-SENT (tcp_open.c), what comes for half-open records (tcp_half.c) and TIME-WAIT
+ * (tcp_timewait.c), what an ACK moves (tcp_ack.c). */
+#include "dataplane/tcp/tcp_half.h"
 
 /* RFC 7323 5.5: after 24 days of silence TS.Recent says nothing any more. */
 static const uint64_t paws_valid_us = (uint64_t)24 * 24 * 3600 * 1000000;
@@ -86,23 +87,22 @@ static void note_duplicate(struct tcp *t, struct conn *c, struct tcp_range range
 }
 
 /* first, b: is any of the segment in the window (RFC 9293 3.4)? */
-static bool is_acceptable(const struct conn *c, const struct segment *s)
+bool tcp_is_acceptable(const struct segment *s, uint32_t rcv_nxt, uint32_t window)
 {
-	const uint32_t window = conn_rcv_wnd(c);
 	const uint32_t size =
 		s->size + ((s->h.flags & TCP_SYN) != 0) + ((s->h.flags & TCP_FIN) != 0);
 
 	/* RFC 5961 3.2: a RST is judged by its number alone. */
 	if ((s->h.flags & TCP_RST) != 0)
-		return s->seq == c->rcv_nxt || seq_in(s->seq, c->rcv_nxt, window);
+		return s->seq == rcv_nxt || seq_in(s->seq, rcv_nxt, window);
 	/* An empty one may lie at the right edge, and a byte beyond it: a peer that has filled the
 	 * window, and probes it, numbers its ACKs so. */
 	if (size == 0)
-		return seq_in(s->seq, c->rcv_nxt, window + 2);
+		return seq_in(s->seq, rcv_nxt, window + 2);
 	/* RFC 9293 3.10.7.4: with a closed window, ACKs of what begins at its edge still count. */
 	if (window == 0)
-		return s->seq == c->rcv_nxt;
-	return seq_in(s->seq, c->rcv_nxt, window) || seq_in(s->seq + size - 1, c->rcv_nxt, window);
+		return s->seq == rcv_nxt;
+	return seq_in(s->seq, rcv_nxt, window) || seq_in(s->seq + size - 1, rcv_nxt, window);
 }
 
 /* An unacceptable segment is answered with an ACK; those that carry nothing, at a limited rate,
@@ -178,7 +178,7 @@ static bool step_sequence(struct tcp *t, struct conn *c, struct segment *s, stru
 	}
 	if (!check_timestamp(t, c, s, fx))
 		return false;
-	if (!is_acceptable(c, s)) {
+	if (!tcp_is_acceptable(s, c->rcv_nxt, conn_rcv_wnd(c))) {
 		answer_unacceptable(t, c, s, fx);
 		return false;
 	}
@@ -201,19 +201,14 @@ static bool step_reset(
 	return false;
 }
 
-/* third: security; there is none. fourth: SYN, here only in SYN-RECEIVED */
+/* third: security; there is none. fourth: SYN, here only in SYN-RECEIVED of an active OPEN */
 static bool step_syn(struct tcp *t, struct conn *c, const struct segment *s, struct tcp_effects *fx)
 {
 	if ((s->h.flags & TCP_SYN) == 0)
 		return true;
 	ASSERT(c->state == STATE_SYN_RECEIVED);
 	counter_err(t->conf.counters, ERR_TCP_CHALLENGE);
-	if ((c->flags & CONN_PASSIVE) != 0) {
-		fx->finish = true; /* back to LISTEN */
-		fx->why = ERR_TCP_FLAGS;
-	} else {
-		fx->challenge = true;
-	}
+	fx->challenge = true;
 	return false;
 }
 
@@ -229,14 +224,8 @@ static bool ack_of_syn(
 		fx->ack = false; /* of text that was here before: the reset says it all */
 		return false;
 	}
-	if ((c->flags & CONN_PASSIVE) != 0) {
-		const struct listener *l = &t->listeners[cold->listener];
-		if (l->waiting >= l->backlog) { /* the SYN-ACK comes again, and so its ACK */
-			counter_err(t->conf.counters, ERR_TCP_BACKLOG_FULL);
-			return false;
-		}
-	}
-	if ((c->flags & CONN_SYN_AGAIN) == 0) /* Karn */
+	/* Karn; of a cookie we know no start */
+	if ((c->flags & CONN_SYN_AGAIN) == 0 && cold->rtt_start_us != 0)
 		tcp_rtt_sample(c, s->now_us - cold->rtt_start_us);
 	c->snd_una = c->snd_nxt = s->h.ack;
 	c->flags &= ~(uint32_t)CONN_SEND_SYN;
@@ -368,7 +357,7 @@ static void run_effects(
 	tcp_timer_arm(t, c);
 }
 
-static void input_conn(struct tcp *t, struct conn *c, struct segment *s)
+void tcp_input_conn(struct tcp *t, struct conn *c, struct segment *s)
 {
 	struct tcp_effects fx = {0};
 
@@ -387,16 +376,18 @@ static void dispatch(struct tcp *t, struct segment *s)
 
 	if (index == TABLE_EMPTY) {
 		struct listener *l = tcp_listener_find(t, &s->tuple);
-		if (l != NULL) {
+		if (l == NULL) {
+			counter_err(t->conf.counters, ERR_TCP_NO_PORT);
+			tcp_reset_stranger(t, s);
+		} else if (!tcp_cookie_input(t, l, s)) {
 			tcp_input_listen(t, l, s, 0);
-			return;
 		}
-		counter_err(t->conf.counters, ERR_TCP_NO_PORT);
-		tcp_reset_stranger(t, s);
+	} else if (index >= t->conf.connections_max + t->conf.time_wait_max) {
+		tcp_half_input(t, index - t->conf.connections_max - t->conf.time_wait_max, s);
 	} else if (index >= t->conf.connections_max) {
 		tcp_timewait_input(t, index - t->conf.connections_max, s);
 	} else {
-		input_conn(t, &t->conns[index], s);
+		tcp_input_conn(t, &t->conns[index], s);
 	}
 }
 

@@ -28,6 +28,8 @@ enum {
 	DUPACKS = 3,                  /* RFC 5681 */
 	RETRY_FLUSH_US = 1000,        /* back-pressure: try again */
 	CHALLENGE_PERIOD_US = 1000000,
+	COOKIE_PERIOD_US = 64 * 1000000,
+	HALF_LISTS = SYN_ACK_RETRIES_MAX + 2, /* by SYN-ACKs sent: none to all */
 };
 
 struct listener {
@@ -62,13 +64,16 @@ struct tcp {
 	struct conn_cold *colds;
 	struct conn_list idle; /* free records, the longest free first */
 	struct conn_list ready, output;
-	struct conn_list half_open; /* doubly linked, through the cold halves */
-	uint32_t starved;           /* head; the order does not matter */
-	bool freed;                 /* send queues gave something back since the last wake-up */
-	uint32_t conns_used, half_open_count;
+	uint32_t starved; /* head; the order does not matter */
+	bool freed;       /* send queues gave something back since the last wake-up */
+	uint32_t conns_used;
 	struct tcp_table table;
 	struct wheel wheel;
-	struct pool nodes, boards;
+	struct pool nodes, boards, halves;
+	struct conn_list half_lists[HALF_LISTS]; /* tcp_half.c */
+	struct hash_key cookie_keys[2];          /* of cookie_period and the one before */
+	uint64_t cookie_period, cookie_sent_us;  /* 0: none yet */
+	struct live_walk live;
 	struct timewait *timewaits;
 	uint32_t timewait_idle, timewait_oldest, timewait_newest, timewait_used;
 	struct listener listeners[TCP_LISTENERS];
@@ -151,12 +156,10 @@ void tcp_output_add(struct tcp *t, struct conn *c);
 bool tcp_conn_same(const void *owner, uint32_t index, const struct tcp_tuple *tuple);
 
 /* tcp_open.c: LISTEN and SYN-SENT */
-void tcp_half_open_remove(struct tcp *t, struct conn *c);
 struct listener *tcp_listener_find(struct tcp *t, const struct tcp_tuple *tuple);
 void tcp_input_listen(struct tcp *t, struct listener *l, const struct segment *s, uint32_t iss_min);
 void tcp_input_syn_sent(struct tcp *t, struct conn *c, struct segment *s, struct tcp_effects *fx);
 void tcp_negotiate(struct tcp *t, struct conn *c, const struct segment *s);
-
 /* tcp_input.c: the other states */
 void tcp_timestamp_take(struct tcp *t, struct conn *c, const struct segment *s);
 bool tcp_timestamp_is_old(struct tcp *t, struct conn *c, const struct segment *s);
@@ -233,12 +236,6 @@ struct outgoing {
 	uint8_t flags;
 };
 MUST_USE bool tcp_emit(struct tcp *t, struct conn *c, struct outgoing *o);
-struct reply {
-	struct tcp_tuple tuple;
-	struct tcp_header h;
-};
-void tcp_emit_reply(struct tcp *t, const struct reply *r);
-void tcp_reset_stranger(struct tcp *t, const struct segment *s); /* RFC 9293 3.10.7.1 */
 uint32_t tcp_timestamp(const struct conn *c, uint64_t now_us);
 
 /* tcp_timer.c */

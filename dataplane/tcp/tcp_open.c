@@ -1,9 +1,8 @@
 /* tcp_open.c - how connections begin: OPEN calls, and segments in LISTEN and SYN-SENT.
  *
- * Half-open connections are bounded; when there are too many the oldest gives
- * way, so that a slow flood cannot lock others out. Spec: RFC 9293 3.10.1,
- * 3.10.7.2, 3.10.7.3; RFC 6528 (ISN), 6056 (ports), 7323 and 2018 (options). */
-#include "dataplane/tcp/tcp_internal.h"
+ * Spec: RFC 9293 3.10.1, 3.10.7.2, 3.10.7.3; RFC 6528 (ISN), 6056 (ports), 7323 and 2018
+ * (options). Not here: what a listener's SYN leaves behind (tcp_half.c). */
+#include "dataplane/tcp/tcp_half.h"
 
 enum { PORT_FIRST = 32768, PORT_COUNT = 60999 - 32768 + 1, ISN_CLOCK_US = 4 };
 
@@ -18,7 +17,7 @@ static uint32_t choose_isn(const struct tcp *t, const struct tcp_tuple *tuple, u
 
 /* RFC 7323 5.4: a random offset for each connection; by tuple, so that TIME-WAIT's peer sees
  * timestamps go forward. */
-static uint32_t choose_ts_offset(const struct tcp *t, const struct tcp_tuple *tuple)
+uint32_t tcp_ts_offset(const struct tcp *t, const struct tcp_tuple *tuple)
 {
 	const struct hash_key key = {t->conf.key.k0, ~t->conf.key.k1};
 
@@ -33,12 +32,10 @@ static void start_sequence(struct tcp *t, struct conn *c, uint32_t iss, uint64_t
 	cold->recover = iss;
 	c->snd_una = c->snd_nxt = c->snd_max = iss;
 	c->send_seq = c->cursor_seq = iss + 1;
-	c->ts_offset = choose_ts_offset(t, &c->tuple);
+	c->ts_offset = tcp_ts_offset(t, &c->tuple);
 	c->mss = (uint16_t)RTE_MIN((uint32_t)TCP_MSS_DEFAULT, t->mss);
 	c->rcv_wscale = t->wscale;
 	c->heard_us = c->progress_us = now_us;
-	c->flags |= CONN_SEND_SYN;
-	tcp_output_add(t, c);
 }
 
 struct listener *tcp_listener_find(struct tcp *t, const struct tcp_tuple *tuple)
@@ -102,48 +99,10 @@ enum err tcp_connect(struct tcp *t, rte_be32_t address, uint16_t port, uint16_t 
 	c->user = user;
 	tcp_set_state(t, c, STATE_SYN_SENT);
 	start_sequence(t, c, choose_isn(t, &tuple, now_us), now_us);
+	c->flags |= CONN_SEND_SYN;
+	tcp_output_add(t, c);
 	*id = (struct tcp_id){conn_index(t, c), c->generation};
 	return ERR_NONE;
-}
-
-void tcp_half_open_remove(struct tcp *t, struct conn *c)
-{
-	struct conn_cold *cold = conn_cold(t, c);
-
-	if (c->state != STATE_SYN_RECEIVED || (c->flags & CONN_PASSIVE) == 0)
-		return;
-	if (cold->half_prev == TCP_NONE)
-		t->half_open.head = cold->half_next;
-	else
-		t->colds[cold->half_prev].half_next = cold->half_next;
-	if (cold->half_next == TCP_NONE)
-		t->half_open.tail = cold->half_prev;
-	else
-		t->colds[cold->half_next].half_prev = cold->half_prev;
-	t->half_open_count--;
-}
-
-static void half_open_add(struct tcp *t, struct conn *c)
-{
-	struct conn_cold *cold = conn_cold(t, c);
-	const uint32_t index = conn_index(t, c);
-
-	cold->half_next = TCP_NONE;
-	cold->half_prev = t->half_open.tail;
-	if (t->half_open.tail == TCP_NONE)
-		t->half_open.head = index;
-	else
-		t->colds[t->half_open.tail].half_next = index;
-	t->half_open.tail = index;
-	t->half_open_count++;
-}
-
-/* Makes room for one more half-open connection: the oldest one gives way, without a word. */
-static void half_open_make_room(struct tcp *t)
-{
-	if (t->half_open_count < t->conf.half_open_max || t->half_open.head == TCP_NONE)
-		return;
-	tcp_conn_finish(t, &t->conns[t->half_open.head], ERR_TCP_HALF_OPEN_FULL);
 }
 
 /* The options and the window of the peer's SYN, against what we offer. */
@@ -179,26 +138,46 @@ void tcp_negotiate(struct tcp *t, struct conn *c, const struct segment *s)
 	c->snd_wl2 = s->h.ack;
 }
 
-/* RFC 9293 3.10.7.2, third: a SYN for a listener. A new ISS is above iss_min if that is not 0. */
-static void accept_syn(struct tcp *t, struct listener *l, const struct segment *s, uint32_t iss_min)
+bool tcp_may_accept(struct tcp *t, const struct listener *l)
 {
-	if (l->waiting >= l->backlog) {
+	if (l->waiting >= l->backlog)
 		counter_err(t->conf.counters, ERR_TCP_BACKLOG_FULL);
-		return;
-	}
-	half_open_make_room(t);
-	struct conn *c = tcp_conn_get(t, &s->tuple);
-	if (c == NULL)
-		return;
+	else if (t->idle.head == TCP_NONE)
+		counter_err(t->conf.counters, ERR_TCP_TABLE_FULL);
+	else
+		return true;
+	return false;
+}
+
+struct conn *tcp_accept(
+	struct tcp *t, const struct listener *l, const struct segment *syn, uint32_t iss)
+{
+	struct conn *c = tcp_conn_get(t, &syn->tuple);
+
+	ASSERT(c != NULL);
 	c->flags |= CONN_PASSIVE;
 	conn_cold(t, c)->listener = (uint16_t)(l - t->listeners);
 	tcp_set_state(t, c, STATE_SYN_RECEIVED);
-	half_open_add(t, c);
+	start_sequence(t, c, iss, syn->now_us);
+	tcp_negotiate(t, c, syn);
+	c->snd_nxt = c->snd_max = iss + 1;
+	return c;
+}
+
+/* RFC 9293 3.10.7.2, third: a SYN for a listener. A new ISS is above iss_min if that is not 0. */
+static void accept_syn(struct tcp *t, struct listener *l, const struct segment *s, uint32_t iss_min)
+{
+	if (!tcp_may_accept(t, l))
+		return;
+	if (tcp_half_is_full(t)) {
+		counter_err(t->conf.counters, ERR_TCP_HALF_OPEN_FULL);
+		tcp_cookie_send(t, s);
+		return;
+	}
 	uint32_t iss = choose_isn(t, &s->tuple, s->now_us);
 	if (iss_min != 0 && seq_le(iss, iss_min))
 		iss = iss_min;
-	start_sequence(t, c, iss, s->now_us);
-	tcp_negotiate(t, c, s);
+	tcp_half_begin(t, l, s, iss);
 }
 
 /* RFC 9293 3.10.7.2. Text and FIN of a SYN are not taken: the peer sends them again. */
@@ -209,6 +188,8 @@ void tcp_input_listen(struct tcp *t, struct listener *l, const struct segment *s
 		return;
 	/* second: any ACK is bad here */
 	if ((s->h.flags & TCP_ACK) != 0) {
+		if (t->cookie_sent_us != 0 && t->now_us - t->cookie_sent_us < 2 * COOKIE_PERIOD_US)
+			counter_err(t->conf.counters, ERR_TCP_COOKIE);
 		tcp_reset_stranger(t, s);
 		return;
 	}

@@ -3,7 +3,7 @@
  * Deadlines are fields of the connection; the wheel only has to fire at or
  * before the earliest, so most segments never touch it.
  * Spec: RFC 6298 5, RFC 9293 3.8.3 (giving up), 3.8.4 (keepalive), 3.8.6.1 (probes). */
-#include "dataplane/tcp/tcp_internal.h"
+#include "dataplane/tcp/tcp_half.h"
 
 enum { TICK_US = 1000, BACKOFF_MAX = 16 };
 
@@ -181,6 +181,8 @@ static void fire(void *owner, uint32_t index, uint64_t now_us)
 uint32_t tcp_poll_timers(struct tcp *t, uint64_t now_us, uint32_t budget)
 {
 	t->now_us = now_us;
-	const uint32_t fired = wheel_poll(&t->wheel, now_us, budget, fire, t);
+	uint32_t fired = wheel_poll(&t->wheel, now_us, budget, fire, t);
+	fired += tcp_half_poll(t, now_us, budget - fired);
+	tcp_live_poll(t, now_us);
 	return fired + tcp_timewait_poll(t, now_us, budget - fired);
 }

@@ -5,7 +5,7 @@
  * a list in order of expiry is timer enough. When there are too many the
  * oldest gives way. Spec: RFC 9293 3.10.7.4 (TIME-WAIT), RFC 1337 (RST is ignored),
  * RFC 6191 (a new SYN may come early), RFC 7323 5. */
-#include "dataplane/tcp/tcp_internal.h"
+#include "dataplane/tcp/tcp_half.h"
 
 enum { ANSWER_INTERVAL_MS = 500, ISS_GAP = 65536 };
 
@@ -145,6 +145,8 @@ static bool is_newer(const struct timewait *w, const struct segment *s)
 {
 	if ((s->h.flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN)
 		return false;
+	if (!w->timestamps && s->h.options.has_timestamps)
+		return true;
 	if (w->timestamps && s->h.options.has_timestamps && s->h.options.tsval != w->ts_recent)
 		return seq_gt(s->h.options.tsval, w->ts_recent);
 	return seq_gt(s->h.seq, w->rcv_nxt);
@@ -170,6 +172,10 @@ void tcp_timewait_input(struct tcp *t, uint32_t index, const struct segment *s)
 	if ((s->h.flags & TCP_RST) != 0)
 		return;
 	if (l != NULL && is_newer(w, s)) {
+		if (tcp_half_is_full(t)) { /* a cookie cannot be above a number: later */
+			counter_err(t->conf.counters, ERR_TCP_HALF_OPEN_FULL);
+			return;
+		}
 		const uint32_t iss_min = w->snd_nxt + ISS_GAP;
 		drop(t, index);
 		tcp_input_listen(t, l, s, iss_min == 0 ? 1 : iss_min);

@@ -29,6 +29,7 @@ struct box_link {
 	void *dp_region;       /* ours to write */
 	const void *cp_region; /* read only */
 	int doorbell;          /* wakes a sleeping control plane; -1: none */
+	void *live_region;     /* ours: open connections, for the next of us; NULL: none */
 };
 
 struct box_conf {

@@ -84,6 +84,8 @@ static void attach(struct process *p, const char *spec)
 	p->workers = p->map.workers;
 	shm_region_start(p->map.base[SHM_DP], (uint32_t)getpid());
 	shm_region_start(p->map.base[SHM_DP_COUNTERS], (uint32_t)getpid());
+	if (p->map.base[SHM_LIVE] != NULL)
+		shm_region_start(p->map.base[SHM_LIVE], (uint32_t)getpid());
 }
 
 static void wait_for_config(struct process *p)
@@ -224,7 +226,8 @@ static void prepare_thread(struct process *p, uint32_t worker)
 			.letters = &p->boxes[worker],
 			.peers = p->peers,
 			.key = p->key}};
-	t->conf.link = (struct box_link){p->map.base[SHM_DP], p->map.view[SHM_CP], p->map.doorbell};
+	t->conf.link = (struct box_link){
+		p->map.base[SHM_DP], p->map.view[SHM_CP], p->map.doorbell, p->map.base[SHM_LIVE]};
 	if (worker == 0) {
 		t->beat[0] = p->map.base[SHM_DP];
 		t->beat[1] = p->map.base[SHM_DP_COUNTERS];

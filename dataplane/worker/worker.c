@@ -49,11 +49,24 @@ static struct net_conf net_conf_of(struct worker *w)
 	return n;
 }
 
+/* Open connections are written down for the next dataplane, where there is memory for it. */
+static void set_live(struct tcp_conf *t, const struct worker *w)
+{
+	void *region = w->conf.link.live_region;
+
+	if (region == NULL)
+		return;
+	const uint32_t generation = (uint32_t)((const struct shm_header *)region)->generation;
+	t->live = (struct tcp_live_conf){
+		.table = (struct tcp_live_table *)shm_live(region, w->conf.worker),
+		.max = (SHM_LIVE_BYTES - TCP_LIVE_HEAD_BYTES) / sizeof(struct tcp_live),
+		.generation = generation == 0 ? 1 : generation};
+}
+
 static struct tcp_conf tcp_conf_of(const struct worker *w)
 {
 	const struct shm_config *c = &w->conf.config;
-
-	return (struct tcp_conf){.net = w->net,
+	struct tcp_conf conf = {.net = w->net,
 		.address = c->address,
 		.mtu = c->mtu,
 		.worker = w->conf.worker,
@@ -77,6 +90,9 @@ static struct tcp_conf tcp_conf_of(const struct worker *w)
 		.key = w->conf.key,
 		.seed = w->conf.seed,
 		.counters = w->counters};
+
+	set_live(&conf, w);
+	return conf;
 }
 
 static struct fabric_conf fabric_conf_of(struct worker *w)

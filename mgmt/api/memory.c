@@ -55,8 +55,8 @@ static json_t *all_parts(const struct memory_input *in)
 /* Held by the launcher, mapped by whom it concerns. */
 static json_t *regions(const struct snapshot *s)
 {
-	static const enum shm_region kinds[] = {
-		SHM_DP, SHM_CP, SHM_DP_COUNTERS, SHM_CP_COUNTERS, SHM_LAUNCHER, SHM_TIERS};
+	static const enum shm_region kinds[] = {SHM_DP, SHM_CP, SHM_DP_COUNTERS, SHM_CP_COUNTERS,
+		SHM_LAUNCHER, SHM_TIERS, SHM_LIVE};
 	json_t *out = json_array();
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)

@@ -7,11 +7,13 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 from _box import ROOT, Box, Process, beside, check, data_folder, main, run, wait_until
 from first_light import overview_counter
 
 PYTHON = "/usr/bin/python3"
+CLIENTS = os.path.join(ROOT, "tests", "talk", "clients")
 
 
 def alone(case):
@@ -194,6 +196,19 @@ def dataplane_killed_under_load(box):
         fresh.wait_line("served")
 
 
+def idle_client_hears_of_a_crash(box):
+    """No keepalive anywhere: the new dataplane resets who believes in the old one's connections."""
+    with Process(PYTHON, "-B", os.path.join(CLIENTS, "idle.py"), box.address) as idle:
+        idle.wait_line("connack 20020000")
+        victim = box.pids()["signalbox-dataplane"]
+        os.kill(victim, signal.SIGKILL)
+        killed = time.monotonic()
+        line = idle.wait_line("reset", patience_s=30)
+        print(f"# heard of it {float(line.split()[1]) - killed:.2f} s after the kill", flush=True)
+    probed = overview_counter(box.rest("/api/v1/monitor/counters"), "TCP_ORPHANS_PROBED")
+    check(probed > 0, "nobody was asked")
+
+
 def management_killed_nobody_notices(box):
     with box.subscribe("-t", "load/mgmt", "-C", "1") as sub:
         victim = box.pids()["signalbox-mgmt"]
@@ -242,6 +257,7 @@ CASES = {f.__name__: f for f in (
     leaves_nothing_behind, second_run_says_so, status_names_the_facts, bad_options_stop_the_start,
     rest_tells_the_truth, localhost_reaches_the_box, impaired_link_loses_nothing,
     garbage_does_no_harm, controlplane_killed_under_load, dataplane_killed_under_load,
+    idle_client_hears_of_a_crash,
     management_killed_nobody_notices, ctrl_c_leaves_nothing_behind, cleans_up_after_a_crash,
     bad_config_stops_the_start)}
 

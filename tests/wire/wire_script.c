@@ -595,6 +595,8 @@ static const char *state_now(struct script *s)
 
 	if (index == TABLE_EMPTY)
 		return "CLOSED";
+	if (index >= t->conf.connections_max + t->conf.time_wait_max)
+		return names[STATE_SYN_RECEIVED];
 	return index >= t->conf.connections_max ? "TIME_WAIT" : names[t->conns[index].state];
 }
 
