@@ -11,6 +11,13 @@ enum {
 	ETH_TYPE_IPV4 = 0x0800,
 	ETH_TYPE_ARP = 0x0806,
 	IPV4_PROTO_ICMP = 1,
+	ICMP_ECHO_REPLY = 0,
+	ICMP_UNREACHABLE = 3,
+	ICMP_SOURCE_QUENCH = 4,
+	ICMP_REDIRECT = 5,
+	ICMP_ECHO = 8,
+	ICMP_TIME_EXCEEDED = 11,
+	ICMP_PARAMETER = 12,
 };
 
 struct PACKED eth_header {
@@ -42,6 +49,13 @@ struct PACKED icmp_header {
 	uint16_t checksum;
 	uint32_t rest;
 };
+
+/* Such a message quotes the packet that it is about (RFC 792). */
+static inline bool net_icmp_is_error(uint8_t type)
+{
+	return type == ICMP_UNREACHABLE || type == ICMP_SOURCE_QUENCH || type == ICMP_REDIRECT ||
+	       type == ICMP_TIME_EXCEEDED || type == ICMP_PARAMETER;
+}
 
 static_assert(sizeof(struct eth_header) + sizeof(struct ipv4_header) == NET_HEADROOM, "headroom");
 static_assert(sizeof(struct arp_packet) == 28, "RFC 826");

@@ -32,26 +32,71 @@ void steer_init(struct worker *w)
 	w->steer = steer_of(p == NULL ? 1 : peers_workers(p), w->conf.key);
 }
 
-/* False: not a whole TCP segment over IPv4, as far as its headers say. */
-static bool find_flow(const struct rte_mbuf *frame, struct flow *out)
-{
-	struct ipv4_header header_room;
-	uint32_t ports_room;
+/* A header of IPv4 in a frame: what it carries lies at `end`. */
+struct packet_header {
+	struct ipv4_header h;
+	uint32_t end;
+};
 
-	const struct ipv4_header *h =
-		rte_pktmbuf_read(frame, sizeof(struct eth_header), sizeof(*h), &header_room);
-	if (h == NULL || h->version_ihl >> 4 != 4 || h->protocol != NET_PROTO_TCP)
+/* False: none, or that of a fragment. */
+static bool read_header(const struct rte_mbuf *frame, uint32_t at, struct packet_header *out)
+{
+	struct ipv4_header room;
+
+	const struct ipv4_header *h = rte_pktmbuf_read(frame, at, sizeof(*h), &room);
+	if (h == NULL || h->version_ihl >> 4 != 4)
 		return false;
 	const uint32_t words = h->version_ihl & 0x0f;
 	if (words < HEADER_WORDS_MIN || (h->fragment & RTE_BE16(FRAGMENT_MASK)) != 0)
 		return false;
-	*out = (struct flow){.src = h->src, .dst = h->dst};
-	const void *ports = rte_pktmbuf_read(
-		frame, sizeof(struct eth_header) + words * 4, PORTS_BYTES, &ports_room);
+	*out = (struct packet_header){*h, at + words * 4};
+	return true;
+}
+
+/* False: not a whole TCP segment, as far as its headers say. */
+static bool read_flow(const struct rte_mbuf *frame, const struct packet_header *p, struct flow *out)
+{
+	uint32_t room;
+
+	if (p->h.protocol != NET_PROTO_TCP)
+		return false;
+	*out = (struct flow){.src = p->h.src, .dst = p->h.dst};
+	const void *ports = rte_pktmbuf_read(frame, p->end, PORTS_BYTES, &room);
 	if (ports == NULL)
 		return false;
 	memcpy(&out->ports, ports, PORTS_BYTES);
 	return true;
+}
+
+/* An ICMP error belongs to the owner of the segment that it quotes, which went the other way. */
+static bool read_quoted_flow(
+	const struct rte_mbuf *frame, const struct packet_header *p, struct flow *out)
+{
+	struct icmp_header room;
+	struct packet_header quoted;
+	struct flow sent;
+
+	const struct icmp_header *icmp = rte_pktmbuf_read(frame, p->end, sizeof(*icmp), &room);
+	if (icmp == NULL || !net_icmp_is_error(icmp->type))
+		return false;
+	if (!read_header(frame, p->end + (uint32_t)sizeof(*icmp), &quoted) ||
+		!read_flow(frame, &quoted, &sent))
+		return false;
+	*out = (struct flow){
+		.src = sent.dst, .dst = sent.src, .ports = sent.ports << 16 | sent.ports >> 16};
+	return true;
+}
+
+/* False: no connection's. */
+static bool find_flow(const struct rte_mbuf *frame, struct flow *out)
+{
+	struct packet_header p;
+
+	if (!read_header(frame, sizeof(struct eth_header), &p))
+		return false;
+	if (p.h.protocol == IPV4_PROTO_ICMP)
+		return read_quoted_flow(frame, &p, out);
+	return read_flow(frame, &p, out);
 }
 
 uint32_t steer_owner(const struct steer *s, const struct rte_mbuf *frame)

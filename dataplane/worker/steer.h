@@ -5,8 +5,9 @@
  * from a keyed hash of its addresses and ports, the same at every worker, and
  * whoever receives a frame of another's hands it on by ring (PEER_FRAME).
  *
- * ARP is answered where it arrives, and copied to all others to learn from;
- * what is neither ARP nor whole TCP over IPv4 is handled where it arrives.
+ * ARP is answered where it arrives, and copied to all others to learn from. An ICMP error goes to
+ * the owner of the segment that it quotes. What else is no whole TCP over IPv4 is handled where it
+ * arrives.
  * Alone, a worker keeps everything and looks at nothing. */
 #pragma once
 #include "dataplane/base/attr.h"

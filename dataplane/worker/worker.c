@@ -33,6 +33,14 @@ static uint16_t transmit(void *owner, struct rte_mbuf **frames, uint16_t n)
 	return sent;
 }
 
+static void on_error(void *owner, const struct net_error *e, uint64_t now_us)
+{
+	struct worker *w = (struct worker *)owner;
+
+	if (w->tcp != NULL)
+		tcp_icmp(w->tcp, e, now_us);
+}
+
 static struct net_conf net_conf_of(struct worker *w)
 {
 	const struct shm_config *c = &w->conf.config;
@@ -43,6 +51,7 @@ static struct net_conf net_conf_of(struct worker *w)
 		.pool = w->conf.pools.control,
 		.counters = w->counters,
 		.transmit = transmit,
+		.on_error = on_error,
 		.owner = w};
 
 	memcpy(n.mac, w->conf.driver->facts.mac, sizeof(n.mac));
