@@ -8,31 +8,36 @@
 #include "dataplane/net/net_internal.h"
 
 enum {
-	ICMP_CODE_TOO_BIG = 4, /* of ICMP_UNREACHABLE: fragmentation needed and DF set */
 	ICMP_QUOTE_MAX = 60 + 8,
 	ICMP_QUOTE_MIN = 20 + 8, /* RFC 792: the header and 64 bits of what was refused */
 	ICMP_OFFSET_MASK = 0x1fff,
 	ICMP_TCP_MIN = 20,
 };
 
-void icmp_init(struct net *n, uint64_t now_us)
+static struct icmp_bucket bucket_of(uint64_t token_us, uint64_t burst, uint64_t now_us)
 {
-	n->icmp_tokens_us = (uint64_t)ICMP_BURST * ICMP_TOKEN_US;
-	n->icmp_filled_us = now_us;
+	return (struct icmp_bucket){.token_us = token_us,
+		.full_us = burst * token_us,
+		.saved_us = burst * token_us,
+		.filled_us = now_us};
 }
 
-static bool take_token(struct net *n, uint64_t now_us)
+void icmp_init(struct net *n, uint64_t now_us)
 {
-	const uint64_t full = (uint64_t)ICMP_BURST * ICMP_TOKEN_US;
+	n->icmp_echoes = bucket_of(ICMP_ECHO_TOKEN_US, ICMP_ECHO_BURST, now_us);
+	n->icmp_errors = bucket_of(ICMP_ERROR_TOKEN_US, ICMP_ERROR_BURST, now_us);
+}
 
-	if (now_us > n->icmp_filled_us) {
-		const uint64_t passed = RTE_MIN(now_us - n->icmp_filled_us, full);
-		n->icmp_tokens_us = RTE_MIN(n->icmp_tokens_us + passed, full);
-		n->icmp_filled_us = now_us;
+bool icmp_take_token(struct icmp_bucket *b, uint64_t now_us)
+{
+	if (now_us > b->filled_us) {
+		const uint64_t passed = RTE_MIN(now_us - b->filled_us, b->full_us);
+		b->saved_us = RTE_MIN(b->saved_us + passed, b->full_us);
+		b->filled_us = now_us;
 	}
-	if (n->icmp_tokens_us < ICMP_TOKEN_US)
+	if (b->saved_us < b->token_us)
 		return false;
-	n->icmp_tokens_us -= ICMP_TOKEN_US;
+	b->saved_us -= b->token_us;
 	return true;
 }
 
@@ -42,7 +47,7 @@ static enum err reply(struct net *n, const struct rte_mbuf *request, rte_be32_t 
 		return ERR_IPV4_TOO_BIG;
 	/* Echo is the least of what waits for the NIC: it never takes the last half of the queue.
 	 */
-	if (net_tx_room(n) < NET_TX_QUEUE / 2 || !take_token(n, now_us))
+	if (net_tx_room(n) < NET_TX_QUEUE / 2 || !icmp_take_token(&n->icmp_echoes, now_us))
 		return ERR_ICMP_RATE;
 	struct rte_mbuf *m = rte_pktmbuf_copy(request, n->conf.pool, 0, request->pkt_len);
 	if (m == NULL)

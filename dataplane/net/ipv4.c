@@ -39,16 +39,22 @@ bool ipv4_may_be_source(const struct net *n, rte_be32_t address)
 }
 
 /* RFC 1122 3.2.1.8: options we do not know are skipped, source routes refused. */
-static enum err check_options(struct span options)
+static enum err check_options(struct span options, struct icmp_refusal *why)
 {
+	const uint8_t *first = options.at - IPV4_SIZE_MIN;
+
+	*why = (struct icmp_refusal){.type = ICMP_PARAMETER};
 	while (options.size > 0 && options.at[0] != OPTION_END) {
 		const uint8_t kind = options.at[0];
 		if (kind == OPTION_NOP) {
 			options = span_skip(options, 1);
 			continue;
 		}
-		if (kind == OPTION_LSRR || kind == OPTION_SSRR)
+		why->pointer = (uint8_t)(options.at - first);
+		if (kind == OPTION_LSRR || kind == OPTION_SSRR) {
+			*why = (struct icmp_refusal){ICMP_UNREACHABLE, ICMP_CODE_SOURCE_ROUTE, 0};
 			return ERR_IPV4_OPTIONS;
+		}
 		if (options.size < 2 || options.at[1] < 2 || options.at[1] > options.size)
 			return ERR_IPV4_OPTIONS;
 		options = span_skip(options, options.at[1]);
@@ -73,7 +79,7 @@ static enum err pull_header(struct net *n, struct rte_mbuf **packet, uint16_t *h
 	return net_pull(n, packet, *header_size);
 }
 
-/* The rules that need only the header. `header` has header_size bytes. */
+/* The rules that need only the header, options aside. It has header_size bytes. */
 static enum err check_header(const struct net *n, const struct ipv4_header *header,
 	uint16_t header_size, uint32_t frame_size)
 {
@@ -89,9 +95,31 @@ static enum err check_header(const struct net *n, const struct ipv4_header *head
 		return ERR_IPV4_SOURCE;
 	if ((rte_be_to_cpu_16(header->fragment) & FRAGMENT_MASK) != 0)
 		return ERR_IPV4_FRAGMENT;
-	const struct span options = {
-		(const uint8_t *)header + IPV4_SIZE_MIN, header_size - (size_t)IPV4_SIZE_MIN};
-	return check_options(options);
+	return ERR_NONE;
+}
+
+/* The packet is whole and ours, but for its options. Refuses it with a word to its sender. */
+static enum err judge_options(
+	struct net *n, const struct rte_mbuf *packet, uint16_t header_size, uint64_t now_us)
+{
+	const uint8_t *header = rte_pktmbuf_mtod(packet, const uint8_t *);
+	const struct span all = span_of(header, header_size);
+	struct icmp_refusal why;
+
+	const enum err e = check_options(span_skip(all, IPV4_SIZE_MIN), &why);
+	if (e != ERR_NONE)
+		icmp_refuse(n, packet, why, now_us);
+	return e;
+}
+
+/* RFC 1122 3.2.2.1: nothing here speaks it, or, of UDP, nothing listens there. */
+static void refuse_protocol(
+	struct net *n, struct rte_mbuf **packet, uint8_t protocol, uint64_t now_us)
+{
+	const uint8_t code = protocol == IPV4_PROTO_UDP ? ICMP_CODE_PORT : ICMP_CODE_PROTOCOL;
+
+	icmp_refuse(n, *packet, (struct icmp_refusal){ICMP_UNREACHABLE, code, 0}, now_us);
+	net_put(n, packet, ERR_IPV4_PROTOCOL);
 }
 
 /* Gives TCP's packet out. Its header, as long as one can be, is contiguous. */
@@ -121,6 +149,8 @@ bool ipv4_rx(struct net *n, struct rte_mbuf **packet, bool broadcast, struct net
 	/* RFC 1122 3.3.6: sent to all stations, though meant for one. */
 	if (e == ERR_NONE && broadcast)
 		e = ERR_IPV4_NOT_FOR_US;
+	if (e == ERR_NONE)
+		e = judge_options(n, *packet, header_size, now_us);
 	if (e != ERR_NONE) {
 		net_put(n, packet, e);
 		return false;
@@ -129,14 +159,14 @@ bool ipv4_rx(struct net *n, struct rte_mbuf **packet, bool broadcast, struct net
 	*out = (struct net_packet){
 		.src = header->src, .dst = header->dst, .ttl = header->ttl, .tos = header->tos};
 	net_trim(*packet, rte_be_to_cpu_16(header->total_size));
+	if (protocol != NET_PROTO_TCP && protocol != IPV4_PROTO_ICMP) {
+		refuse_protocol(n, packet, protocol, now_us);
+		return false;
+	}
 	rte_pktmbuf_adj(*packet, header_size);
-
 	if (protocol == NET_PROTO_TCP)
 		return give_tcp(n, packet, out);
-	if (protocol == IPV4_PROTO_ICMP)
-		icmp_rx(n, packet, out->src, now_us);
-	else
-		net_put(n, packet, ERR_IPV4_PROTOCOL);
+	icmp_rx(n, packet, out->src, now_us);
 	return false;
 }
 

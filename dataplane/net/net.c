@@ -38,7 +38,8 @@ void net_check(const struct net *n)
 	ASSERT(n->queued <= NET_TX_QUEUE);
 	for (uint32_t i = 0; i < n->queued; i++)
 		ASSERT(n->queue[i] != NULL && rte_mbuf_refcnt_read(n->queue[i]) == 1);
-	ASSERT(n->icmp_tokens_us <= (uint64_t)ICMP_BURST * ICMP_TOKEN_US);
+	ASSERT(n->icmp_echoes.saved_us <= n->icmp_echoes.full_us);
+	ASSERT(n->icmp_errors.saved_us <= n->icmp_errors.full_us);
 	arp_check(n);
 }
 

@@ -111,6 +111,12 @@ SEEDS = {
     "echo-large": KNOWN + frame(ipv4(icmp(8, body=bytes(1500)), ICMP)),
     "icmp-bad": frame(ipv4(b"\x08\0\0\0", ICMP)) + frame(ipv4(icmp(8, 1), ICMP)) + frame(ipv4(icmp(3), ICMP)) + frame(ipv4(icmp(8), ICMP), mended=False),
     "icmp-errors": b"".join(frame(ipv4(icmp(k, body=bytes(32)), ICMP)) for k in [3, 4, 5, 11, 12]),
+    "icmp-quotes": b"".join(frame(ipv4(icmp(k, c, struct.pack(">I", 1000) + ipv4(SEGMENT, src=OUR_IP, dst=PEER_IP, total=1500)[14:]), ICMP), w)
+                            for k, c, w in [(3, 4, WHOLE), (3, 3, (40, 50)), (11, 0, (44, 63)), (12, 0, WHOLE)]),
+    "icmp-quotes-bad": b"".join(frame(ipv4(icmp(3, 3, bytes(4) + q[14:]), ICMP)) for q in [
+        ipv4(SEGMENT), ipv4(SEGMENT, src=OUR_IP, first=0x4F), ipv4(SEGMENT, src=OUR_IP, first=0x44), ipv4(SEGMENT, src=OUR_IP, fragment=5), ipv4(SEGMENT, UDP, src=OUR_IP), ipv4(b"12345678", src=OUR_IP)]),
+    "refused": KNOWN + frame(ipv4(SEGMENT, UDP) + b"pad") + frame(ipv4(SEGMENT * 30, UDP), (300, 600)) + frame(ipv4(SEGMENT, 132)) + frame(ipv4(SEGMENT, options=bytes([1, 7, 9, 0]))) + frame(ipv4(icmp(8), ICMP, options=bytes([7, 0, 0, 0]))) + flush(),
+    "refused-rate": KNOWN + frame(ipv4(SEGMENT, UDP)) * 60 + flush(),
     "icmp-others": frame(ipv4(icmp(0), ICMP)) + frame(ipv4(icmp(13), ICMP)),
     "send": KNOWN + send(PEER_IP, 1480) + send(PEER_IP, 1481) + send(0, 1) + send(OUR_IP, 1) + send(0xFFFFFFFF, 1) + send(0x08080808, 1) + flush(),
     "starved": starve() + frame(arp()) + frame(ipv4(SEGMENT), (3, 9)) + frame(ipv4(icmp(8), ICMP)) + frame(ipv4(icmp(8), ICMP), (36, 38)) + frame(arp(), (20, 30)) + starve() + KNOWN + flush(),
