@@ -10,7 +10,6 @@
 enum {
 	ICMP_QUOTE_MAX = 60 + 8,
 	ICMP_QUOTE_MIN = 20 + 8, /* RFC 792: the header and 64 bits of what was refused */
-	ICMP_OFFSET_MASK = 0x1fff,
 	ICMP_TCP_MIN = 20,
 };
 
@@ -71,7 +70,7 @@ static enum err read_quote(const struct net *n, struct span quote, struct net_er
 
 	if (ip->version_ihl >> 4 != 4 || header < sizeof(*ip) || ip->src != n->conf.address)
 		return ERR_ICMP_QUOTE;
-	if ((ip->fragment & RTE_BE16(ICMP_OFFSET_MASK)) != 0) /* it has no ports */
+	if ((ip->fragment & RTE_BE16(IPV4_OFFSET_MASK)) != 0) /* it has no ports */
 		return ERR_ICMP_QUOTE;
 	out->src = ip->src;
 	out->dst = ip->dst;

@@ -42,7 +42,7 @@ void icmp_refuse(
 	const rte_be32_t from = ip->dst;
 	const rte_be32_t to = ip->src;
 
-	if (ip->protocol == IPV4_PROTO_ICMP)
+	if (ip->protocol == IPV4_PROTO_ICMP || (ip->fragment & RTE_BE16(IPV4_OFFSET_MASK)) != 0)
 		return;
 	if (net_tx_room(n) < NET_TX_QUEUE / 2 || !icmp_take_token(&n->icmp_errors, now_us)) {
 		counter_err(n->conf.counters, ERR_ICMP_RATE);

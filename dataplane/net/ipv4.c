@@ -1,15 +1,15 @@
 /* ipv4.c - IPv4 headers: checked and cut off on the way in, put in front on the way out.
  *
  * Everything is decided from the header and the frame's size before a byte behind it is looked at;
- * Ethernet's padding is cut off first of all. Fragments are dropped (nothing we speak needs them:
- * TCP sends DF), so there is nothing to reassemble and nothing to fill up.
+ * Ethernet's padding is cut off before. We never send fragments; those that come in are put
+ * together by reassembly.c.
  * Spec: RFC 791, 1122 3.2.1, 6864. Not here: routes beyond one gateway. */
 #include "dataplane/net/net_internal.h"
 
 enum {
 	IPV4_SIZE_MIN = sizeof(struct ipv4_header),
 	FRAGMENT_DF = 0x4000,
-	FRAGMENT_MASK = 0x3fff, /* more-fragments and offset */
+	FRAGMENT_MASK = IPV4_MORE_FRAGMENTS | IPV4_OFFSET_MASK,
 	OPTION_END = 0,
 	OPTION_NOP = 1,
 	OPTION_LSRR = 131,
@@ -93,8 +93,6 @@ static enum err check_header(const struct net *n, const struct ipv4_header *head
 		return ERR_IPV4_NOT_FOR_US;
 	if (!ipv4_may_be_source(n, header->src))
 		return ERR_IPV4_SOURCE;
-	if ((rte_be_to_cpu_16(header->fragment) & FRAGMENT_MASK) != 0)
-		return ERR_IPV4_FRAGMENT;
 	return ERR_NONE;
 }
 
@@ -137,6 +135,45 @@ static bool give_tcp(struct net *n, struct rte_mbuf **packet, struct net_packet 
 	return true;
 }
 
+/* A packet made of fragments may belong to another worker, as a frame that came in whole would.
+ * Its Ethernet source is nobody. */
+static bool give_away(struct net *n, struct rte_mbuf **packet)
+{
+	if (n->conf.on_whole == NULL)
+		return false;
+	struct eth_header *eth = (struct eth_header *)rte_pktmbuf_prepend(*packet, sizeof(*eth));
+	ASSERT(eth != NULL); /* it lies in a buffer of ours */
+	memcpy(eth->dst, n->conf.mac, sizeof(eth->dst));
+	memcpy(eth->src, n->conf.mac, sizeof(eth->src));
+	eth->src[5] ^= 1;
+	eth->type = RTE_BE16(ETH_TYPE_IPV4);
+	if (n->conf.on_whole(n->conf.owner, packet))
+		return true;
+	rte_pktmbuf_adj(*packet, sizeof(*eth));
+	return false;
+}
+
+/* To whom a whole packet goes, by its protocol. It begins at its header. */
+static bool dispatch(
+	struct net *n, struct rte_mbuf **packet, struct net_packet *out, uint64_t now_us)
+{
+	const struct ipv4_header *header = rte_pktmbuf_mtod(*packet, const struct ipv4_header *);
+	const uint16_t header_size = (uint16_t)((header->version_ihl & 0x0f) * 4);
+	const uint8_t protocol = header->protocol;
+
+	*out = (struct net_packet){
+		.src = header->src, .dst = header->dst, .ttl = header->ttl, .tos = header->tos};
+	if (protocol != NET_PROTO_TCP && protocol != IPV4_PROTO_ICMP) {
+		refuse_protocol(n, packet, protocol, now_us);
+		return false;
+	}
+	rte_pktmbuf_adj(*packet, header_size);
+	if (protocol == NET_PROTO_TCP)
+		return give_tcp(n, packet, out);
+	icmp_rx(n, packet, out->src, now_us);
+	return false;
+}
+
 bool ipv4_rx(struct net *n, struct rte_mbuf **packet, bool broadcast, struct net_packet *out,
 	uint64_t now_us)
 {
@@ -155,19 +192,11 @@ bool ipv4_rx(struct net *n, struct rte_mbuf **packet, bool broadcast, struct net
 		net_put(n, packet, e);
 		return false;
 	}
-	const uint8_t protocol = header->protocol;
-	*out = (struct net_packet){
-		.src = header->src, .dst = header->dst, .ttl = header->ttl, .tos = header->tos};
 	net_trim(*packet, rte_be_to_cpu_16(header->total_size));
-	if (protocol != NET_PROTO_TCP && protocol != IPV4_PROTO_ICMP) {
-		refuse_protocol(n, packet, protocol, now_us);
+	if ((header->fragment & RTE_BE16(FRAGMENT_MASK)) != 0 &&
+		(!reassembly_rx(n, packet, header_size, now_us) || give_away(n, packet)))
 		return false;
-	}
-	rte_pktmbuf_adj(*packet, header_size);
-	if (protocol == NET_PROTO_TCP)
-		return give_tcp(n, packet, out);
-	icmp_rx(n, packet, out->src, now_us);
-	return false;
+	return dispatch(n, packet, out, now_us);
 }
 
 /* Where a packet goes next; 0: nowhere. */

@@ -6,7 +6,7 @@
  * packets wait for ARP's answer. Nothing is transmitted before net_flush, so a
  * turn ends with one burst; what the NIC does not take stays queued (bounded).
  *
- * Spec: RFC 826, 5227 (announce), 791, 792, 1122, 6864. IPv4 fragments are dropped and counted.
+ * Spec: RFC 826, 5227 (announce), 791, 792, 815, 1122, 1191, 6864.
  * Addresses are in network byte order. Not here: TCP, IPv6. */
 #pragma once
 #include "dataplane/base/attr.h"
@@ -45,6 +45,10 @@ struct net_error {
 
 typedef void net_on_error(void *owner, const struct net_error *e, uint64_t now_us);
 
+/* A frame that was put together from fragments. True: it belongs to another worker, who has got it.
+ */
+typedef bool net_on_whole(void *owner, struct rte_mbuf **frame);
+
 struct net_conf {
 	uint8_t mac[6];
 	uint16_t mtu;
@@ -54,6 +58,7 @@ struct net_conf {
 	struct counters *counters;
 	net_transmit *transmit;
 	net_on_error *on_error; /* within net_rx; NULL: nobody wants to hear of them */
+	net_on_whole *on_whole; /* within net_rx; NULL: there is no other worker */
 	void *owner;
 };
 

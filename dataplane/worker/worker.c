@@ -41,6 +41,11 @@ static void on_error(void *owner, const struct net_error *e, uint64_t now_us)
 		tcp_icmp(w->tcp, e, now_us);
 }
 
+static bool on_whole(void *owner, struct rte_mbuf **frame)
+{
+	return steer_whole((struct worker *)owner, frame);
+}
+
 static struct net_conf net_conf_of(struct worker *w)
 {
 	const struct shm_config *c = &w->conf.config;
@@ -52,6 +57,7 @@ static struct net_conf net_conf_of(struct worker *w)
 		.counters = w->counters,
 		.transmit = transmit,
 		.on_error = on_error,
+		.on_whole = on_whole,
 		.owner = w};
 
 	memcpy(n.mac, w->conf.driver->facts.mac, sizeof(n.mac));
