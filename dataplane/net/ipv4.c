@@ -93,6 +93,9 @@ static enum err check_header(const struct net *n, const struct ipv4_header *head
 		return ERR_IPV4_NOT_FOR_US;
 	if (!ipv4_may_be_source(n, header->src))
 		return ERR_IPV4_SOURCE;
+	if (header->protocol != IPV4_PROTO_ICMP &&
+		!prefixes_allow(&n->conf.allow, &n->conf.deny, header->src))
+		return ERR_IPV4_FILTERED;
 	return ERR_NONE;
 }
 

@@ -12,6 +12,7 @@
 #include "dataplane/base/attr.h"
 #include "dataplane/base/counters.h"
 #include "dataplane/base/hash.h"
+#include "dataplane/base/prefix.h"
 
 #include <rte_byteorder.h>
 #include <rte_mbuf.h>
@@ -53,8 +54,9 @@ struct net_conf {
 	uint8_t mac[6];
 	uint16_t mtu;
 	rte_be32_t address, netmask;
-	rte_be32_t gateway;       /* 0: none */
-	struct rte_mempool *pool; /* for ARP and ICMP; has a reserve that data cannot use up */
+	rte_be32_t gateway;          /* 0: none */
+	struct prefixes allow, deny; /* sources; ICMP is not asked, for any router may send it */
+	struct rte_mempool *pool;    /* for ARP and ICMP; has a reserve that data cannot use up */
 	struct counters *counters;
 	net_transmit *transmit;
 	net_on_error *on_error; /* within net_rx; NULL: nobody wants to hear of them */

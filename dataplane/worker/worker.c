@@ -53,6 +53,8 @@ static struct net_conf net_conf_of(struct worker *w)
 		.address = c->address,
 		.netmask = c->netmask,
 		.gateway = c->gateway,
+		.allow = c->allow,
+		.deny = c->deny,
 		.pool = w->conf.pools.control,
 		.counters = w->counters,
 		.transmit = transmit,
