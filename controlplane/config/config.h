@@ -27,13 +27,14 @@ enum config_type {
 	CONFIG_TEXT,     /* at most `max` bytes */
 	CONFIG_CHOICE,   /* one word of several */
 	CONFIG_IMPAIR,   /* impair.h */
+	CONFIG_PREFIXES, /* prefixes.h */
 };
 
 struct config_key {
 	const char *name; /* "tcp.keepalive" */
 	const char *text;
-	/* Default of ADDRESS, TEXT and IMPAIR; of CHOICE all words, the default first, a space
-	 * between two. */
+	/* Default of ADDRESS, TEXT, IMPAIR and PREFIXES; of CHOICE all words, the default first, a
+	 * space between two. */
 	const char *initial_text;
 	uint64_t min, max; /* COUNT, SIZE, DURATION, SECONDS, in base units; TEXT: max bytes */
 	uint64_t initial;  /* default of those */

@@ -3,6 +3,7 @@
 #include "controlplane/config/config.h"
 
 #include "controlplane/config/impair.h"
+#include "controlplane/config/prefixes.h"
 #include "controlplane/config/units.h"
 #include "tests/unit/unit.h"
 
@@ -423,6 +424,56 @@ static void impossible_impairments_are_refused_by_name(void)
 	}
 }
 
+static void prefixes_are_read_and_printed(void)
+{
+	static const char *const rows[][2] = {
+		{"none", "none"},
+		{"10.0.0.0/8", "10.0.0.0/8"},
+		{"192.0.2.1", "192.0.2.1/32"},
+		{"0.0.0.0/0,192.0.2.128/25", "0.0.0.0/0,192.0.2.128/25"},
+		{"255.255.255.252/30,255.255.255.253,255.255.255.254,255.255.255.255,"
+		 "255.255.255.128/25,255.255.255.192/26,255.255.255.224/27,255.255.255.240/28",
+			"255.255.255.252/30,255.255.255.253/32,255.255.255.254/32,"
+			"255.255.255.255/32,255.255.255.128/25,255.255.255.192/26,"
+			"255.255.255.224/27,255.255.255.240/28"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct prefixes p;
+		char why[160], text[PREFIXES_TEXT_MAX];
+		CU_ASSERT_FATAL(prefixes_parse(rows[i][0], &p, why, sizeof(why)) == ERR_NONE);
+		prefixes_print(&p, text, sizeof(text));
+		CU_ASSERT_STRING_EQUAL(text, rows[i][1]);
+	}
+}
+
+static void impossible_prefixes_are_refused_by_name(void)
+{
+	static const struct {
+		const char *text, *why;
+	} rows[] = {
+		{"", "\"\" is no prefix such as 192.0.2.0/24"},
+		{"10.0.0.0/33", "\"10.0.0.0/33\" is no prefix such as 192.0.2.0/24"},
+		{"10.0.0.0/", "\"10.0.0.0/\" is no prefix such as 192.0.2.0/24"},
+		{"10.0.0/8", "\"10.0.0/8\" is no prefix such as 192.0.2.0/24"},
+		{"10.0.0.0/8,", "\"\" is no prefix such as 192.0.2.0/24"},
+		{"10.0.0.0/8/8", "\"10.0.0.0/8/8\" is no prefix such as 192.0.2.0/24"},
+		{"none,10.0.0.0/8", "\"none\" is no prefix such as 192.0.2.0/24"},
+		{"10.0.0.1/8", "\"10.0.0.1/8\" has bits behind its first 8"},
+		{"10.0.0.0/0", "\"10.0.0.0/0\" has bits behind its first 0"},
+		{"1.1.1.1,1.1.1.2,1.1.1.3,1.1.1.4,1.1.1.5,1.1.1.6,1.1.1.7,1.1.1.8,1.1.1.9",
+			"there are more than 8 prefixes"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct prefixes p = {.count = 3};
+		char why[160] = "";
+		CU_ASSERT(prefixes_parse(rows[i].text, &p, why, sizeof(why)) == ERR_CONFIG);
+		CU_ASSERT_STRING_EQUAL(why, rows[i].why);
+		CU_ASSERT(p.count == 3); /* all or nothing */
+	}
+}
+
 static const struct unit_test tests[] = {
 	{"an_empty_file_is_all_defaults", an_empty_file_is_all_defaults},
 	{"values_are_read_in_their_units", values_are_read_in_their_units},
@@ -437,6 +488,8 @@ static const struct unit_test tests[] = {
 	{"numbers_are_read_or_refused", numbers_are_read_or_refused},
 	{"addresses_are_four_numbers", addresses_are_four_numbers},
 	{"percentages_keep_four_decimals", percentages_keep_four_decimals},
+	{"prefixes_are_read_and_printed", prefixes_are_read_and_printed},
+	{"impossible_prefixes_are_refused_by_name", impossible_prefixes_are_refused_by_name},
 	{"impairments_are_read_and_printed", impairments_are_read_and_printed},
 	{"impossible_impairments_are_refused_by_name", impossible_impairments_are_refused_by_name},
 };

@@ -3,6 +3,7 @@
 
 #include "controlplane/config/impair.h"
 #include "controlplane/config/keys.h"
+#include "controlplane/config/prefixes.h"
 #include "controlplane/config/units.h"
 #include "dataplane/base/assert.h"
 
@@ -19,6 +20,7 @@
 #define INITIAL_TEXT(v)     .initial_text = (v)
 #define INITIAL_CHOICE(v)   .initial_text = (v)
 #define INITIAL_IMPAIR(v)   .initial_text = (v)
+#define INITIAL_PREFIXES(v) .initial_text = (v)
 
 static const struct config_key keys[] = {
 #define CONFIG(key, field, kind, low, high, def, line)                                             \
@@ -82,6 +84,7 @@ static bool read_number(const struct config_key *key, const char *text, uint64_t
 	case CONFIG_TEXT:
 	case CONFIG_CHOICE:
 	case CONFIG_IMPAIR:
+	case CONFIG_PREFIXES:
 		break;
 	}
 	return false;
@@ -201,6 +204,8 @@ enum err config_set(const struct config_key *key, const char *text, struct shm_c
 		return ERR_NONE;
 	case CONFIG_IMPAIR:
 		return impair_parse(text, &c->impair, why, why_size);
+	case CONFIG_PREFIXES:
+		return prefixes_parse(text, (struct prefixes *)(void *)field, why, why_size);
 	case CONFIG_COUNT:
 	case CONFIG_SIZE:
 	case CONFIG_DURATION:
@@ -258,6 +263,9 @@ void config_value(const struct config_key *key, const struct shm_config *c, char
 	case CONFIG_IMPAIR:
 		impair_print(&c->impair, out, size);
 		return;
+	case CONFIG_PREFIXES:
+		prefixes_print((const struct prefixes *)(const void *)field, out, size);
+		return;
 	case CONFIG_SECONDS:
 		print_number(key, config_get(key, c) * SECOND, out, size);
 		return;
@@ -285,6 +293,10 @@ void config_range(const struct config_key *key, char *out, size_t size)
 		return;
 	case CONFIG_IMPAIR:
 		snprintf(out, size, "off, or a list of impairments");
+		return;
+	case CONFIG_PREFIXES:
+		snprintf(
+			out, size, "none, or up to %d such as 192.0.2.0/24,10.0.0.1", PREFIXES_MAX);
 		return;
 	case CONFIG_COUNT:
 	case CONFIG_SIZE:

@@ -355,10 +355,11 @@ static void on_timer(void *owner, uint32_t index, uint64_t now_us)
 
 void net_poll_timers(struct net *n, uint64_t now_us)
 {
+	reassembly_poll(n, now_us);
 	wheel_poll(&n->arp.wheel, now_us, ARP_POLL_BUDGET, on_timer, n);
 }
 
 uint64_t net_next_us(const struct net *n)
 {
-	return wheel_next_us(&n->arp.wheel);
+	return RTE_MIN(wheel_next_us(&n->arp.wheel), n->reassembly.next_us);
 }

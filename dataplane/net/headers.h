@@ -11,6 +11,21 @@ enum {
 	ETH_TYPE_IPV4 = 0x0800,
 	ETH_TYPE_ARP = 0x0806,
 	IPV4_PROTO_ICMP = 1,
+	IPV4_PROTO_UDP = 17,
+	IPV4_MORE_FRAGMENTS = 0x2000,
+	IPV4_OFFSET_MASK = 0x1fff, /* in units of eight bytes */
+	ICMP_ECHO_REPLY = 0,
+	ICMP_UNREACHABLE = 3,
+	ICMP_CODE_PROTOCOL = 2, /* of ICMP_UNREACHABLE, and so the next three */
+	ICMP_CODE_PORT = 3,
+	ICMP_CODE_TOO_BIG = 4, /* fragmentation needed and DF set */
+	ICMP_CODE_SOURCE_ROUTE = 5,
+	ICMP_CODE_REASSEMBLY = 1, /* of ICMP_TIME_EXCEEDED */
+	ICMP_SOURCE_QUENCH = 4,
+	ICMP_REDIRECT = 5,
+	ICMP_ECHO = 8,
+	ICMP_TIME_EXCEEDED = 11,
+	ICMP_PARAMETER = 12,
 };
 
 struct PACKED eth_header {
@@ -42,6 +57,13 @@ struct PACKED icmp_header {
 	uint16_t checksum;
 	uint32_t rest;
 };
+
+/* Such a message quotes the packet that it is about (RFC 792). */
+static inline bool net_icmp_is_error(uint8_t type)
+{
+	return type == ICMP_UNREACHABLE || type == ICMP_SOURCE_QUENCH || type == ICMP_REDIRECT ||
+	       type == ICMP_TIME_EXCEEDED || type == ICMP_PARAMETER;
+}
 
 static_assert(sizeof(struct eth_header) + sizeof(struct ipv4_header) == NET_HEADROOM, "headroom");
 static_assert(sizeof(struct arp_packet) == 28, "RFC 826");

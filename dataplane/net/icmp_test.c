@@ -21,6 +21,11 @@ static void resum(struct rig_frame *f, uint16_t end)
 	f->at[SUM + 1] = (uint8_t)~sum;
 }
 
+/* What an error quotes: the beginning of a segment of ours, from port 80 to 1000, number
+ * 0x01020304; 1500 bytes in all. */
+static const uint8_t quote[28] = {0x45, 0, 0x05, 0xdc, 0, 0, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10,
+	0, 0, 2, 0, 80, 0x03, 0xe8, 1, 2, 3, 4};
+
 /* A message of `size` bytes in all, at least the header's 8. */
 static struct rig_frame message(uint8_t type, uint8_t code, uint16_t size)
 {
@@ -32,6 +37,8 @@ static struct rig_frame message(uint8_t type, uint8_t code, uint16_t size)
 		bytes[i] = (uint8_t)(i * 13 + 5);
 	bytes[0] = type;
 	bytes[1] = code;
+	if (type == 3 || type == 4 || type == 5 || type == 11 || type == 12)
+		memcpy(bytes + 8, quote, sizeof(quote));
 	frame_eth(&f, rig_mac, rig_peer_mac, 0x0800);
 	frame_ipv4(&f, RIG_PEER, RIG_ADDRESS, 1, span_str(""), span_of(bytes, size));
 	if (size >= 4)
@@ -123,8 +130,8 @@ static void messages_are_judged(void)
 		{"echo beyond our MTU", 8, 0, 1481, false, ERR_IPV4_TOO_BIG, 0},
 		{"port unreachable", 3, 3, 36, false, ERR_NONE, COUNTER_ICMP_ERRORS},
 		{"frag needed", 3, 4, 36, false, ERR_NONE, COUNTER_ICMP_ERRORS},
-		{"source quench", 4, 0, 36, false, ERR_NONE, COUNTER_ICMP_ERRORS},
-		{"redirect", 5, 1, 36, false, ERR_NONE, COUNTER_ICMP_ERRORS},
+		{"source quench", 4, 0, 36, false, ERR_ICMP_SOURCE_QUENCH, 0},
+		{"redirect", 5, 1, 36, false, ERR_ICMP_REDIRECT, 0},
 		{"time exceeded", 11, 0, 36, false, ERR_NONE, COUNTER_ICMP_ERRORS},
 		{"parameter problem", 12, 0, 36, false, ERR_NONE, COUNTER_ICMP_ERRORS},
 		{"quote one short", 3, 3, 35, false, ERR_ICMP_MALFORMED, 0},
@@ -153,6 +160,83 @@ static void messages_are_judged(void)
 		CU_ASSERT_EQUAL(r->sent_count, 0);
 		rig_close(r);
 	}
+}
+
+/* RFC 792, 1191 4: what TCP learns, and that only its own segments are worth telling. */
+static void quotes_are_taken_apart(void)
+{
+	static const struct {
+		const char *name;
+		uint8_t type, code;
+		uint8_t at, value; /* a byte of the quote that is another */
+		enum err err;
+		uint32_t told;
+		enum net_error_kind kind;
+	} rows[] = {
+		{"port", 3, 3, 0, 0x45, ERR_NONE, 1, NET_ERROR_UNREACHABLE},
+		{"net", 3, 0, 0, 0x45, ERR_NONE, 1, NET_ERROR_UNREACHABLE},
+		{"too big", 3, 4, 0, 0x45, ERR_NONE, 1, NET_ERROR_TOO_BIG},
+		{"time", 11, 0, 0, 0x45, ERR_NONE, 1, NET_ERROR_UNREACHABLE},
+		{"parameter", 12, 0, 0, 0x45, ERR_NONE, 1, NET_ERROR_UNREACHABLE},
+		{"code 4 of another type", 11, 4, 0, 0x45, ERR_NONE, 1, NET_ERROR_UNREACHABLE},
+		{"quench", 4, 0, 0, 0x45, ERR_ICMP_SOURCE_QUENCH, 0, 0},
+		{"redirect", 5, 0, 0, 0x45, ERR_ICMP_REDIRECT, 0, 0},
+		{"version 6", 3, 3, 0, 0x65, ERR_ICMP_QUOTE, 0, 0},
+		{"header of 16", 3, 3, 0, 0x44, ERR_ICMP_QUOTE, 0, 0},
+		{"header of 24, and 4 bytes", 3, 3, 0, 0x46, ERR_ICMP_QUOTE, 0, 0},
+		{"header of 60", 3, 3, 0, 0x4f, ERR_ICMP_QUOTE, 0, 0},
+		{"of 220 bytes", 3, 3, 2, 0, ERR_NONE, 1, NET_ERROR_UNREACHABLE},
+		{"fragment", 3, 3, 7, 1, ERR_ICMP_QUOTE, 0, 0},
+		{"first fragment", 3, 3, 6, 0x20, ERR_NONE, 1, NET_ERROR_UNREACHABLE},
+		{"not from us", 3, 3, 15, 9, ERR_ICMP_QUOTE, 0, 0},
+		{"no TCP", 3, 3, 9, 17, ERR_NONE, 0, 0},
+	};
+
+	for (size_t i = 0; i < RTE_DIM(rows); i++) {
+		struct rig *r = open_with_peer(0);
+		struct rig_frame f = message(rows[i].type, rows[i].code, 36);
+		static const uint16_t cuts[] = {40, 50, 63};
+		struct net_packet out;
+		f.at[TYPE + 6] = 0x02;
+		f.at[TYPE + 7] = 0x40;
+		f.at[TYPE + 8 + rows[i].at] = rows[i].value;
+		resum(&f, f.size);
+		struct rte_mbuf *m = rig_chain(r->wires, frame_span(&f), cuts, 3);
+		CU_ASSERT_FALSE(net_rx(r->net, &m, &out, 1));
+		const bool right = r->error_count == rows[i].told &&
+				   rig_errs(r) == (rows[i].err != ERR_NONE) &&
+				   (rows[i].err == ERR_NONE || rig_err(r, rows[i].err) == 1);
+		if (!right)
+			fprintf(stderr, "row \"%s\"\n", rows[i].name);
+		CU_ASSERT_TRUE(right);
+		if (r->error_count > 0) {
+			CU_ASSERT_EQUAL(r->error.kind, rows[i].kind);
+			CU_ASSERT_EQUAL(
+				r->error.mtu, rows[i].kind == NET_ERROR_TOO_BIG ? 0x240 : 0);
+			CU_ASSERT_EQUAL(r->error.size, rows[i].at == 2 ? 0xdc : 1500);
+			CU_ASSERT_EQUAL(r->error.src, RTE_BE32(RIG_ADDRESS));
+			CU_ASSERT_EQUAL(r->error.dst, RTE_BE32(RIG_PEER));
+			CU_ASSERT_EQUAL(r->error.src_port, 80);
+			CU_ASSERT_EQUAL(r->error.dst_port, 1000);
+			CU_ASSERT_EQUAL(r->error.seq, 0x01020304);
+		}
+		rig_close(r);
+	}
+}
+
+/* A segment has a header of its own: what claims to be smaller was never sent. */
+static void a_quote_too_small_for_tcp(void)
+{
+	struct rig *r = open_with_peer(0);
+	struct rig_frame f = message(3, 3, 36);
+
+	f.at[TYPE + 10] = 0;
+	f.at[TYPE + 11] = 39;
+	resum(&f, f.size);
+	CU_ASSERT_FALSE(rig_rx(r, frame_span(&f), NULL, 1));
+	CU_ASSERT_EQUAL(rig_err(r, ERR_ICMP_QUOTE), 1);
+	CU_ASSERT_EQUAL(r->error_count, 0);
+	rig_close(r);
 }
 
 /* A token bucket: 1000 at once, then 10,000 a second, whatever happened before. */
@@ -220,6 +304,8 @@ static const struct unit_test tests[] = {
 	{"echo_comes_back_byte_for_byte", echo_comes_back_byte_for_byte},
 	{"echo_with_options_is_answered_without", echo_with_options_is_answered_without},
 	{"messages_are_judged", messages_are_judged},
+	{"quotes_are_taken_apart", quotes_are_taken_apart},
+	{"a_quote_too_small_for_tcp", a_quote_too_small_for_tcp},
 	{"replies_keep_to_a_rate", replies_keep_to_a_rate},
 	{"without_buffers_there_is_no_reply", without_buffers_there_is_no_reply},
 	{"a_flood_of_replies_cannot_use_up_the_queue", a_flood_of_replies_cannot_use_up_the_queue},

@@ -19,6 +19,7 @@ struct net *net_create(const struct net_conf *conf, uint64_t now_us)
 	n->conf = *conf;
 	arp_init(&n->arp, now_us);
 	icmp_init(n, now_us);
+	reassembly_init(n);
 	arp_announce(n);
 	return n;
 }
@@ -28,6 +29,7 @@ void net_destroy(struct net **n)
 	if (*n == NULL)
 		return;
 	arp_fini(*n);
+	reassembly_fini(*n);
 	rte_pktmbuf_free_bulk((*n)->queue, (*n)->queued);
 	free(*n);
 	*n = NULL;
@@ -38,8 +40,10 @@ void net_check(const struct net *n)
 	ASSERT(n->queued <= NET_TX_QUEUE);
 	for (uint32_t i = 0; i < n->queued; i++)
 		ASSERT(n->queue[i] != NULL && rte_mbuf_refcnt_read(n->queue[i]) == 1);
-	ASSERT(n->icmp_tokens_us <= (uint64_t)ICMP_BURST * ICMP_TOKEN_US);
+	ASSERT(n->icmp_echoes.saved_us <= n->icmp_echoes.full_us);
+	ASSERT(n->icmp_errors.saved_us <= n->icmp_errors.full_us);
 	arp_check(n);
+	reassembly_check(n);
 }
 
 void net_put(struct net *n, struct rte_mbuf **packet, enum err why)

@@ -1,4 +1,4 @@
-/* net.h - Ethernet, ARP, IPv4 and ICMP echo of one port, for one worker.
+/* net.h - Ethernet, ARP, IPv4 and ICMP of one port, for one worker.
  *
  * net_rx takes every frame: answers ARP and echo itself, gives TCP segments
  * back as views, frees the rest and counts why. net_ipv4_tx takes an IPv4
@@ -6,12 +6,13 @@
  * packets wait for ARP's answer. Nothing is transmitted before net_flush, so a
  * turn ends with one burst; what the NIC does not take stays queued (bounded).
  *
- * Spec: RFC 826, 5227 (announce), 791, 792, 1122, 6864. IPv4 fragments are dropped and counted.
+ * Spec: RFC 826, 5227 (announce), 791, 792, 815, 1122, 1191, 6864.
  * Addresses are in network byte order. Not here: TCP, IPv6. */
 #pragma once
 #include "dataplane/base/attr.h"
 #include "dataplane/base/counters.h"
 #include "dataplane/base/hash.h"
+#include "dataplane/base/prefix.h"
 
 #include <rte_byteorder.h>
 #include <rte_mbuf.h>
@@ -27,14 +28,39 @@ enum {
  */
 typedef uint16_t net_transmit(void *owner, struct rte_mbuf **frames, uint16_t n);
 
+/* What an ICMP error says of a TCP segment that it quotes. Its form is checked, and that the
+ * address is ours; whether such a segment was ever sent is for TCP to judge (RFC 5927 4). */
+enum net_error_kind {
+	NET_ERROR_UNREACHABLE = 1, /* nobody there, or no way: unreachable, time exceeded, ... */
+	NET_ERROR_TOO_BIG,         /* RFC 1191: fragmentation needed */
+};
+
+struct net_error {
+	enum net_error_kind kind;
+	uint16_t mtu;                /* TOO_BIG: of the next hop; 0: its router does not say */
+	uint16_t size;               /* of the quoted packet, as its header says */
+	rte_be32_t src, dst;         /* of the quoted packet: ours, the peer's */
+	uint16_t src_port, dst_port; /* host order */
+	uint32_t seq;
+};
+
+typedef void net_on_error(void *owner, const struct net_error *e, uint64_t now_us);
+
+/* A frame that was put together from fragments. True: it belongs to another worker, who has got it.
+ */
+typedef bool net_on_whole(void *owner, struct rte_mbuf **frame);
+
 struct net_conf {
 	uint8_t mac[6];
 	uint16_t mtu;
 	rte_be32_t address, netmask;
-	rte_be32_t gateway;       /* 0: none */
-	struct rte_mempool *pool; /* for ARP and ICMP; has a reserve that data cannot use up */
+	rte_be32_t gateway;          /* 0: none */
+	struct prefixes allow, deny; /* sources; ICMP is not asked, for any router may send it */
+	struct rte_mempool *pool;    /* for ARP and ICMP; has a reserve that data cannot use up */
 	struct counters *counters;
 	net_transmit *transmit;
+	net_on_error *on_error; /* within net_rx; NULL: nobody wants to hear of them */
+	net_on_whole *on_whole; /* within net_rx; NULL: there is no other worker */
 	void *owner;
 };
 

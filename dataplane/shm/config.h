@@ -5,6 +5,7 @@
  * defaults and its checks: controlplane/config. Sizes in bytes, times in
  * microseconds unless the name says otherwise; addresses in network order. */
 #pragma once
+#include "dataplane/base/prefix.h"
 #include "dataplane/shm/region.h"
 
 struct shm_impair {
@@ -60,6 +61,7 @@ struct shm_config {
 	char nic[16];        /* "tap", "af_packet", ... */
 	char interface[112]; /* what names the NIC of that kind */
 	struct shm_impair impair;
+	struct prefixes allow, deny; /* sources */
 };
 
 struct shm_config_page {

@@ -28,6 +28,7 @@ static void check_sending(const struct tcp *t, const struct conn *c)
 		return;
 	ASSERT(seq_le(c->snd_max, end));
 	ASSERT(c->cwnd > 0);
+	ASSERT(c->mss >= TCP_MSS_FLOOR && c->mss <= c->mss_max);
 	ASSERT(c->send_seq == c->snd_una || conn_fin_acked(c));
 	ASSERT(c->snd_una == c->snd_max || c->retransmit_us != 0 ||
 		(c->flags & CONN_ON_OUTPUT) != 0);

@@ -84,6 +84,7 @@ struct conn {
 	uint32_t rcv_adv; /* right edge of the window as advertised */
 	uint32_t last_ack_sent;
 	uint32_t recv_bytes; /* in the receive queue */
+	uint16_t mss_max;    /* what both ends take; mss is less while the path is narrower */
 	struct rte_mbuf *recv_head, *recv_tail;
 	/* the send queue */
 	uint32_t send_head, send_tail; /* nodes */
@@ -110,6 +111,7 @@ struct conn_cold {
 	uint64_t ts_recent_us; /* when ts_recent was taken */
 	uint64_t probe_us;     /* last keepalive probe; when draining began */
 	uint64_t challenge_us; /* start of the period that challenge_left belongs to */
+	uint64_t path_us;      /* when mss < mss_max is forgotten */
 	uint32_t iss, irs;
 	uint32_t snd_wnd_max;
 	uint32_t acked_bytes; /* of RFC 3465's appropriate byte counting */

@@ -178,6 +178,12 @@ static void give_tcp(uint8_t *tcp, size_t size, bool split, bool bad)
 		give(writer_span(&to), split);
 }
 
+static void on_error(void *owner, const struct net_error *e, uint64_t now_us)
+{
+	(void)owner;
+	tcp_icmp(w.tcp, e, now_us);
+}
+
 static void introduce_peer(void)
 {
 	static const uint8_t arp[42] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 2, 8, 6,
@@ -498,6 +504,36 @@ static void do_time(struct reader *r)
 	introduce_peer(); /* net has forgotten it by now */
 }
 
+/* A router's error about a segment of the target, or not quite. */
+static void do_icmp(struct reader *r)
+{
+	static const uint8_t types[] = {3, 3, 3, 4, 5, 11, 12, 3};
+	const struct conn *c = target();
+	const uint8_t sel = read_u8(r);
+	struct tcp_header h = {0};
+	uint8_t bytes[70];
+	struct writer to = writer_of(bytes, sizeof(bytes));
+
+	put_ports(&h);
+	write_bytes(&to, span_of("\2\0\0\0\0\1\2\0\0\0\0\2\x08\0", 14));
+	write_bytes(&to, span_of("\x45\0\0\x38\0\0\x40\0\x40\1\x66\xb9\x0a\0\0\7\x0a\0\0\1", 20));
+	uint8_t *icmp = to.at;
+	write_u8(&to, types[sel & 7]);
+	write_u8(&to, (sel & 7) == 0 ? 4 : sel >> 4);
+	write_u32(&to, 0);
+	write_u16(&to, read_u16(r)); /* MTU */
+	write_u16(&to, 0x4500);
+	write_u16(&to, read_u16(r)); /* size */
+	write_bytes(&to, span_of("\0\0\x40\0\x40\6\0\0\x0a\0\0\1\x0a\0\0\2", 16));
+	write_u16(&to, h.dst_port);
+	write_u16(&to, h.src_port);
+	write_u32(&to, choose_ack(c, read_u8(r)));
+	ASSERT(!to.bad);
+	const uint16_t sum = net_checksum_finish(net_checksum_add(0, icmp, 36));
+	memcpy(icmp + 2, &sum, sizeof(sum));
+	give(writer_span(&to), false);
+}
+
 static void step(struct reader *r)
 {
 	const uint8_t op = read_u8(r);
@@ -525,7 +561,10 @@ static void step(struct reader *r)
 		w.target = read_u8(r);
 		break;
 	default:
-		w.hold = !w.hold;
+		if ((op & 8) != 0)
+			do_icmp(r);
+		else
+			w.hold = !w.hold;
 		break;
 	}
 	tcp_check(w.tcp);
@@ -577,7 +616,8 @@ static void open_stacks(uint8_t sel)
 		.netmask = rte_cpu_to_be_32(0xffffff00),
 		.pool = w.control,
 		.counters = &w.counters,
-		.transmit = on_transmit};
+		.transmit = on_transmit,
+		.on_error = on_error};
 	struct tcp_conf tcp = {.address = net.address,
 		.connections_max = CONNECTIONS,
 		.half_open_max = 3,

@@ -119,6 +119,7 @@ void tcp_negotiate(struct tcp *t, struct conn *c, const struct segment *s)
 	/* RFC 9293 MUST-15, RFC 6691; the floor keeps room for options and a byte. */
 	const uint32_t mss = o->mss == 0 ? (uint32_t)TCP_MSS_DEFAULT : o->mss;
 	c->mss = (uint16_t)RTE_MAX(RTE_MIN(mss, t->mss), (uint32_t)TCP_MSS_FLOOR);
+	tcp_path_start(t, c, s->now_us);
 	if (o->has_wscale) {
 		c->flags |= CONN_WSCALE;
 		c->snd_wscale = o->wscale;

@@ -197,6 +197,8 @@ static bool send_data(struct tcp *t, struct conn *c)
 {
 	struct outgoing o;
 
+	if (c->mss < c->mss_max)
+		tcp_path_age(t, c);
 	if ((c->flags & CONN_PROBE) != 0 && !send_probe(t, c))
 		return false;
 	if (c->snd_una == c->snd_max && c->send_bytes > 0)

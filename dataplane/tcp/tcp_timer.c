@@ -119,6 +119,7 @@ static bool retransmit_timeout(struct tcp *t, struct conn *c, uint64_t now_us)
 		c->flags |= CONN_PERSIST | CONN_PROBE;
 	} else {
 		counter_add(t->conf.counters, COUNTER_TCP_RTO, 1);
+		tcp_path_timeout(t, c);
 		tcp_loss_timeout(t, c);
 	}
 	back_off(t, c, now_us);

@@ -8,7 +8,6 @@
 
 enum {
 	ARP_FRAME = sizeof(struct eth_header) + sizeof(struct arp_packet),
-	FRAGMENT_MASK = 0x3fff, /* more-fragments and offset */
 	HEADER_WORDS_MIN = 5,
 	PORTS_BYTES = 4, /* both TCP ports */
 };
@@ -32,26 +31,82 @@ void steer_init(struct worker *w)
 	w->steer = steer_of(p == NULL ? 1 : peers_workers(p), w->conf.key);
 }
 
-/* False: not a whole TCP segment over IPv4, as far as its headers say. */
-static bool find_flow(const struct rte_mbuf *frame, struct flow *out)
-{
-	struct ipv4_header header_room;
-	uint32_t ports_room;
+/* A header of IPv4 in a frame: what it carries lies at `end`. */
+struct packet_header {
+	struct ipv4_header h;
+	uint32_t end;
+};
 
-	const struct ipv4_header *h =
-		rte_pktmbuf_read(frame, sizeof(struct eth_header), sizeof(*h), &header_room);
-	if (h == NULL || h->version_ihl >> 4 != 4 || h->protocol != NET_PROTO_TCP)
+/* False: none. */
+static bool read_header(const struct rte_mbuf *frame, uint32_t at, struct packet_header *out)
+{
+	struct ipv4_header room;
+
+	const struct ipv4_header *h = rte_pktmbuf_read(frame, at, sizeof(*h), &room);
+	if (h == NULL || h->version_ihl >> 4 != 4)
 		return false;
 	const uint32_t words = h->version_ihl & 0x0f;
-	if (words < HEADER_WORDS_MIN || (h->fragment & RTE_BE16(FRAGMENT_MASK)) != 0)
+	if (words < HEADER_WORDS_MIN)
 		return false;
-	*out = (struct flow){.src = h->src, .dst = h->dst};
-	const void *ports = rte_pktmbuf_read(
-		frame, sizeof(struct eth_header) + words * 4, PORTS_BYTES, &ports_room);
+	*out = (struct packet_header){*h, at + words * 4};
+	return true;
+}
+
+static bool is_fragment(const struct packet_header *p)
+{
+	return (p->h.fragment & RTE_BE16(IPV4_MORE_FRAGMENTS | IPV4_OFFSET_MASK)) != 0;
+}
+
+/* False: not a whole TCP segment, as far as its headers say. */
+static bool read_flow(const struct rte_mbuf *frame, const struct packet_header *p, struct flow *out)
+{
+	uint32_t room;
+
+	if (p->h.protocol != NET_PROTO_TCP || is_fragment(p))
+		return false;
+	*out = (struct flow){.src = p->h.src, .dst = p->h.dst};
+	const void *ports = rte_pktmbuf_read(frame, p->end, PORTS_BYTES, &room);
 	if (ports == NULL)
 		return false;
 	memcpy(&out->ports, ports, PORTS_BYTES);
 	return true;
+}
+
+/* An ICMP error belongs to the owner of the segment that it quotes, which went the other way. */
+static bool read_quoted_flow(
+	const struct rte_mbuf *frame, const struct packet_header *p, struct flow *out)
+{
+	struct icmp_header room;
+	struct packet_header quoted;
+	struct flow sent;
+
+	const struct icmp_header *icmp = rte_pktmbuf_read(frame, p->end, sizeof(*icmp), &room);
+	if (icmp == NULL || !net_icmp_is_error(icmp->type))
+		return false;
+	if (!read_header(frame, p->end + (uint32_t)sizeof(*icmp), &quoted) ||
+		!read_flow(frame, &quoted, &sent))
+		return false;
+	*out = (struct flow){
+		.src = sent.dst, .dst = sent.src, .ports = sent.ports << 16 | sent.ports >> 16};
+	return true;
+}
+
+/* False: no connection's, and no fragment. */
+static bool find_flow(const struct rte_mbuf *frame, struct flow *out)
+{
+	struct packet_header p;
+
+	if (!read_header(frame, sizeof(struct eth_header), &p))
+		return false;
+	if (is_fragment(&p)) { /* what all fragments of a packet have in common */
+		*out = (struct flow){.src = p.h.src,
+			.dst = p.h.dst,
+			.ports = (uint32_t)p.h.id << 16 | p.h.protocol};
+		return true;
+	}
+	if (p.h.protocol == IPV4_PROTO_ICMP)
+		return read_quoted_flow(frame, &p, out);
+	return read_flow(frame, &p, out);
 }
 
 uint32_t steer_owner(const struct steer *s, const struct rte_mbuf *frame)
@@ -117,6 +172,18 @@ uint16_t steer_in(struct worker *w, struct rte_mbuf **frames, uint16_t n)
 		hand(w, owner, PEER_FRAME, frames[i]);
 	}
 	return mine;
+}
+
+bool steer_whole(struct worker *w, struct rte_mbuf **frame)
+{
+	const uint32_t owner = steer_owner(&w->steer, *frame);
+
+	if (w->steer.workers == 1 || owner >= w->steer.workers || owner == w->conf.worker)
+		return false;
+	counter_add(w->counters, COUNTER_FRAMES_STEERED, 1);
+	hand(w, owner, PEER_FRAME, *frame);
+	*frame = NULL;
+	return true;
 }
 
 void steer_on_frame(struct worker *w, const struct peer_slot *slot)

@@ -5,9 +5,10 @@
  * from a keyed hash of its addresses and ports, the same at every worker, and
  * whoever receives a frame of another's hands it on by ring (PEER_FRAME).
  *
- * ARP is answered where it arrives, and copied to all others to learn from;
- * what is neither ARP nor whole TCP over IPv4 is handled where it arrives.
- * Alone, a worker keeps everything and looks at nothing. */
+ * ARP is answered where it arrives, and copied to all others to learn from. An ICMP error goes to
+ * the owner of the segment that it quotes. Fragments have no ports: all of a packet go to one
+ * worker, who hands the whole on. What else is no TCP over IPv4 is handled where it arrives. Alone,
+ * a worker keeps everything and looks at nothing. */
 #pragma once
 #include "dataplane/base/attr.h"
 #include "dataplane/base/hash.h"
@@ -34,5 +35,7 @@ MUST_USE uint32_t steer_owner(const struct steer *s, const struct rte_mbuf *fram
 void steer_init(struct worker *w);
 /* Hands on what belongs to others; the rest is moved to the front. Returns how many that is. */
 MUST_USE uint16_t steer_in(struct worker *w, struct rte_mbuf **frames, uint16_t n);
+/* A frame that was put together here. True: it is another's, and taken. */
+MUST_USE bool steer_whole(struct worker *w, struct rte_mbuf **frame);
 void steer_on_frame(struct worker *w, const struct peer_slot *slot);
 void steer_on_neighbour(struct worker *w, const struct peer_slot *slot);

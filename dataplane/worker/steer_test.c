@@ -133,11 +133,6 @@ static void what_is_no_segment_stays(void)
 	struct segment s = tcp;
 
 	CU_ASSERT(owner(8, &s) < 8);
-	s.fragment = 0x2000; /* more to come */
-	CU_ASSERT_EQUAL(owner(8, &s), STEER_HERE);
-	s.fragment = 1; /* a later one */
-	CU_ASSERT_EQUAL(owner(8, &s), STEER_HERE);
-	s = tcp;
 	s.protocol = 1;
 	CU_ASSERT_EQUAL(owner(8, &s), STEER_HERE);
 	struct rig_frame f = frame_of(&tcp);
@@ -151,6 +146,55 @@ static void what_is_no_segment_stays(void)
 	f.at[14] = 0x45;
 	f.at[12] = 0x86; /* no type we know */
 	CU_ASSERT_EQUAL(owner_cut(8, &f, NULL, 0), STEER_HERE);
+}
+
+/* By what they have in common: not by ports, which the first one alone has. */
+static void fragments_of_a_packet_have_one_owner(void)
+{
+	uint32_t count[8] = {0};
+
+	for (uint32_t i = 0; i < 400; i++) {
+		struct segment s = {.src = CLIENT,
+			.port = (uint16_t)i,
+			.payload = 20,
+			.fragment = 0x2000,
+			.protocol = i % 2 == 0 ? NET_PROTO_TCP : 17};
+		struct rig_frame f = frame_of(&s);
+		f.at[18] = (uint8_t)(i >> 8);
+		f.at[19] = (uint8_t)i;
+		const uint32_t first = owner_cut(8, &f, NULL, 0);
+		CU_ASSERT_FATAL(first < 8);
+		count[first]++;
+		f.at[20] = 0; /* the last one, 8 bytes behind */
+		f.at[21] = 1;
+		f.at[34] ^= 0x55;
+		CU_ASSERT_EQUAL(owner_cut(8, &f, NULL, 0), first);
+	}
+	for (uint32_t i = 0; i < 8; i++)
+		CU_ASSERT(count[i] > 20);
+}
+
+/* An ICMP error goes where the connection is whose segment it quotes. */
+static void an_error_goes_to_whom_it_is_about(void)
+{
+	static const uint16_t cuts[] = {30, 40, 55, 63};
+
+	for (uint32_t i = 0; i < 200; i++) {
+		const struct segment from_peer = {
+			.src = CLIENT, .port = (uint16_t)i, .protocol = NET_PROTO_TCP};
+		uint8_t icmp[36] = {3, (uint8_t)i, 0, 0, 0, 0, 0, 0, 0x45, 0, 0, 40, 0, 0, 0x40, 0,
+			64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 0x07, 0x5b, 0, (uint8_t)i};
+		struct rig_frame f;
+
+		frame_eth(&f, rig_mac, client_mac, 0x0800);
+		frame_ipv4(&f, 0x0a000009, BOX, 1, span_of(icmp, 0), span_of(icmp, 36));
+		CU_ASSERT_EQUAL(owner_cut(8, &f, cuts, 4), owner(8, &from_peer));
+		f.at[34] = 8; /* echo, whatever it carries */
+		CU_ASSERT_EQUAL(owner_cut(8, &f, NULL, 0), STEER_HERE);
+		f.at[34] = 3;
+		f.at[34 + 8 + 9] = 17; /* it quotes UDP */
+		CU_ASSERT_EQUAL(owner_cut(8, &f, NULL, 0), STEER_HERE);
+	}
 }
 
 /* Not whole workers: what steering needs of them. */
@@ -282,6 +326,8 @@ static const struct unit_test tests[] = {
 	{"flows_are_spread", flows_are_spread},
 	{"the_key_decides", the_key_decides},
 	{"what_is_no_segment_stays", what_is_no_segment_stays},
+	{"fragments_of_a_packet_have_one_owner", fragments_of_a_packet_have_one_owner},
+	{"an_error_goes_to_whom_it_is_about", an_error_goes_to_whom_it_is_about},
 	{"frames_go_to_their_owner", frames_go_to_their_owner},
 	{"what_stays_keeps_its_order", what_stays_keeps_its_order},
 	{"arp_stays_and_is_told_to_all", arp_stays_and_is_told_to_all},

@@ -33,6 +33,19 @@ static uint16_t transmit(void *owner, struct rte_mbuf **frames, uint16_t n)
 	return sent;
 }
 
+static void on_error(void *owner, const struct net_error *e, uint64_t now_us)
+{
+	struct worker *w = (struct worker *)owner;
+
+	if (w->tcp != NULL)
+		tcp_icmp(w->tcp, e, now_us);
+}
+
+static bool on_whole(void *owner, struct rte_mbuf **frame)
+{
+	return steer_whole((struct worker *)owner, frame);
+}
+
 static struct net_conf net_conf_of(struct worker *w)
 {
 	const struct shm_config *c = &w->conf.config;
@@ -40,9 +53,13 @@ static struct net_conf net_conf_of(struct worker *w)
 		.address = c->address,
 		.netmask = c->netmask,
 		.gateway = c->gateway,
+		.allow = c->allow,
+		.deny = c->deny,
 		.pool = w->conf.pools.control,
 		.counters = w->counters,
 		.transmit = transmit,
+		.on_error = on_error,
+		.on_whole = on_whole,
 		.owner = w};
 
 	memcpy(n.mac, w->conf.driver->facts.mac, sizeof(n.mac));

@@ -47,6 +47,11 @@ def raw_tcp(data, fix=False):
     return bytes([13 if fix else 5, len(data)]) + data
 
 
+def icmp(kind, ack=UNA, mtu=1000, size=1500, code=0):
+    """kind 0 is "too big"; see do_icmp."""
+    return bytes([15, kind | code << 4]) + struct.pack('>HH', mtu, size) + bytes([ack])
+
+
 def target(n):
     return bytes([6, n])
 
@@ -180,6 +185,14 @@ SCENES = {
         b'\5\x0a\0\0\0\0\0\0', b'\xfd\4\0\0\0\0\0\0', b'\xff\xff\0\0\0\0\0\0'))),
     'options-in-syn': (0, b''.join(raw_tcp(header(7, SYN, o)) for o in (
         b'\2\4\5\xb4\3\3\xff\0', b'\4\2\1\1\3\3\7\0', b'\2\5\0\0\0\0\0\0', b'\4\3\0\0\0\0\0\0', b'\3\4\0\0\0\0\0\0'))),
+    'icmp-connect': (0, app(CONNECT) + icmp(4) + icmp(5) + icmp(1, code=3)),
+    'icmp-errors': (0, EST + app(WRITE, 200) + b''.join(icmp(k, code=1) for k in range(8)) + icmp(1, BEYOND) + seg()),
+    'icmp-half-open': (0, seg(SYN) + icmp(0, size=40) + icmp(1) + seg()),
+    'path': (0, EST + app(WRITE, 255) + icmp(0) + icmp(0) + seg(ack=UNA1) + icmp(0, UNA, 68) + icmp(0, UNA, 0, 552) + seg()),
+    'path-sack': (0, EST_SACK + app(WRITE, 255) + seg(options=sack(1, 2) | TS, ack=UNA) * 4 + icmp(0) + seg() + time(S1)),
+    'path-plateaus': (0, EST + app(WRITE, 255) + icmp(0, UNA, 0) + icmp(0, UNA, 0, 1492) + icmp(0, HALF, 0, 1006) + app(CLOSE) + seg()),
+    'path-of-a-stranger': (0, icmp(0) + EST + icmp(0, BEYOND) + icmp(0, UNA, 2000)),
+    'path-black-hole': (0, EST + app(WRITE, 255) + time(S1) + time(S10) + seg(ack=ONE_MSS) + time(HOUR) + app(WRITE, 255) + seg()),
     'offsets': (0, EST + b''.join(raw_tcp(header(n, ACK), True) for n in (0, 4, 5, 6, 15)) + raw_tcp(b'\0' * 8)),
     'frames': (0, raw(b'\0') + raw(b'\2\0\0\0\0\1\2\0\0\0\0\2\x86\xdd' + bytes(40))),
 }

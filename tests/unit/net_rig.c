@@ -31,6 +31,15 @@ static uint16_t on_transmit(void *owner, struct rte_mbuf **frames, uint16_t n)
 	return taken;
 }
 
+static void on_error(void *owner, const struct net_error *e, uint64_t now_us)
+{
+	struct rig *r = owner;
+
+	(void)now_us;
+	r->error = *e;
+	r->error_count++;
+}
+
 struct rig *rig_open_raw(uint64_t now_us, uint32_t netmask, uint32_t gateway)
 {
 	static struct rig r;
@@ -49,6 +58,7 @@ struct rig *rig_open_raw(uint64_t now_us, uint32_t netmask, uint32_t gateway)
 		.pool = r.pool,
 		.counters = &r.counters,
 		.transmit = on_transmit,
+		.on_error = on_error,
 		.owner = &r,
 	};
 	memcpy(r.conf.mac, rig_mac, 6);
@@ -78,6 +88,7 @@ void rig_close(struct rig *r)
 void rig_clear(struct rig *r)
 {
 	r->sent_count = 0;
+	r->error_count = 0;
 	r->counters = (struct counters){0};
 }
 

@@ -21,6 +21,8 @@ struct rig {
 	struct rte_mempool *pool;  /* of the port: ARP and ICMP */
 	struct rte_mempool *wires; /* of what "arrives", and of test payloads */
 	uint16_t nic_takes;        /* of each burst */
+	uint32_t error_count;      /* ICMP errors that TCP would hear of; `error` is the last one */
+	struct net_error error;
 	uint32_t sent_count;
 	struct rig_frame sent[RIG_SENT];
 };

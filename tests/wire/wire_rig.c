@@ -138,6 +138,13 @@ static void introduce_peer(struct rig *r)
 	net_flush(r->net);
 }
 
+static void on_error(void *owner, const struct net_error *e, uint64_t now_us)
+{
+	const struct rig *r = owner;
+
+	tcp_icmp(r->tcp, e, now_us);
+}
+
 static void open_stacks(struct rig *r)
 {
 	const struct rig_conf *c = &r->conf;
@@ -147,6 +154,7 @@ static void open_stacks(struct rig *r)
 		.pool = r->control,
 		.counters = &r->counters,
 		.transmit = on_transmit,
+		.on_error = on_error,
 		.owner = r};
 	struct tcp_conf tcp = {.address = net.address,
 		.mtu = c->mtu,
@@ -246,6 +254,20 @@ static void write_ipv4(struct writer *w, size_t tcp_size)
 	memcpy(start + 10, &sum, 2);
 }
 
+void rig_give_ipv4(struct rig *r, struct span packet)
+{
+	uint8_t bytes[RIG_FRAME_MAX];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+
+	write_bytes(&w, span_of(own_mac, 6));
+	write_bytes(&w, span_of(peer_mac, 6));
+	write_u16(&w, 0x0800);
+	write_bytes(&w, packet);
+	ASSERT(!w.bad);
+	give(r, writer_span(&w));
+	tcp_check(r->tcp);
+}
+
 void rig_inject(struct rig *r, const struct rig_inject *in)
 {
 	uint8_t bytes[RIG_FRAME_MAX];
@@ -277,14 +299,10 @@ void rig_inject(struct rig *r, const struct rig_inject *in)
 	memcpy(tcp + 16, &sum, 2);
 	tcp[16] ^= in->bad_checksum;
 
-	write_bytes(&w, span_of(own_mac, 6));
-	write_bytes(&w, span_of(peer_mac, 6));
-	write_u16(&w, 0x0800);
 	write_ipv4(&w, size);
 	write_bytes(&w, span_of(tcp, size));
 	ASSERT(!w.bad);
-	give(r, writer_span(&w));
-	tcp_check(r->tcp);
+	rig_give_ipv4(r, writer_span(&w));
 }
 
 void rig_turn(struct rig *r)

@@ -71,6 +71,8 @@ struct rig *rig_open(const struct rig_conf *conf);
 uint32_t rig_close(struct rig *r); /* returns how many buffers are missing */
 void rig_lent_append(struct rig *r, struct span bytes);
 void rig_inject(struct rig *r, const struct rig_inject *in);
+/* A packet of the peer's, or of a router beside it; it begins at the IPv4 header. */
+void rig_give_ipv4(struct rig *r, struct span packet);
 void rig_turn(struct rig *r); /* events, flush */
 /* Moves time, with a turn whenever something is due. */
 void rig_advance(struct rig *r, uint64_t us);

@@ -1,7 +1,7 @@
 /* wire_script.c - see wire_script.h. */
 #include "tests/wire/wire_script.h"
 
-#include "tests/wire/wire_rig.h"
+#include "tests/wire/wire_icmp.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -349,6 +349,17 @@ static bool do_inject(struct script *s)
 		in->h.options.tsecr = s->have_ts ? s->ts_base + l.tsecr : l.tsecr;
 	}
 	rig_inject(s->rig, in);
+	rig_turn(s->rig);
+	return true;
+}
+
+static bool do_icmp(struct script *s)
+{
+	struct icmp_line l = {s->our_isn, .src_port = s->local_port, .dst_port = s->peer_port};
+
+	if (!icmp_line_parse(&l, s->words + 1, s->word_count - 1))
+		return fail(s, "see wire_icmp.h");
+	icmp_line_send(s->rig, &l);
 	rig_turn(s->rig);
 	return true;
 }
@@ -708,7 +719,8 @@ static const struct {
 	{"writable", do_writable, 1}, {"read", do_read, 2}, {"available", do_available, 2},
 	{"end", do_end, 1}, {"write", do_write, 2}, {"lend", do_lend, 2}, {"close", do_close, 1},
 	{"abort", do_abort, 1}, {"hold", do_hold, 1}, {"turn", do_turn, 1}, {"nic", do_nic, 2},
-	{"state", do_state, 2}, {"count", do_count, 3}, {"forget", do_forget, 1}};
+	{"state", do_state, 2}, {"count", do_count, 3}, {"forget", do_forget, 1},
+	{"icmp", do_icmp, 3}};
 
 static bool do_advance(struct script *s)
 {

@@ -9,6 +9,7 @@
  *	connected [ts] [sack] [ws=N] [mss=N] [win=N]       connect, handshake
  *	< FLAGS SEQ[:END] [ack N] [win N] [<OPTIONS>] [sport=N] [lport=N] [off=N] [urg=N] [badsum]
  *[badbytes] > FLAGS SEQ[:END] [ack N] [win N] [<OPTIONS>] [at TIME] [dport=N] [lport=N]  or  > *
+ *	icmp TYPE/CODE SEQ ...            an ICMP error about a segment of ours; see wire_icmp.h
  *	accept | closed [WHY] | writable  an event
  *	read N | available N | end        from the stream; end: FIN seen and all read
  *	write N [full] | lend N | close | abort
