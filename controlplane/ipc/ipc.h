@@ -9,15 +9,18 @@
  *	SET_IMPAIR text (impair.h)             DONE, or REFUSED with a text for people
  *	LIST_SESSIONS struct ipc_list          SESSIONS: struct ipc_page and its sessions
  *	RESET_NIC                              DONE: the dataplane will open it again
+ *	INSPECT struct ipc_inspect             WAIT: the worker is looking, ask the same again; or
+ *	                                       INSPECTED: struct shm_answer_head and its records
  *
  * Anything else is REFUSED. Pure: sockets are in client.h and server.h. */
 #pragma once
 #include "controlplane/ipc/facts.h"
+#include "dataplane/shm/inspect.h"
 
 #define IPC_MAGIC 0x69626773u /* "sgbi" */
 
 enum {
-	IPC_VERSION = 3,
+	IPC_VERSION = 4,
 	IPC_MESSAGE_MAX = 16384,
 	IPC_SESSIONS_MAX = 64,     /* in one page */
 	IPC_CLIENT_ID_SHOWN = 128, /* longer ones are cut */
@@ -28,10 +31,13 @@ enum ipc_type {
 	IPC_SET_IMPAIR,
 	IPC_LIST_SESSIONS,
 	IPC_RESET_NIC,
+	IPC_INSPECT,
 	IPC_FACTS = 129,
 	IPC_DONE,
 	IPC_REFUSED,
 	IPC_SESSIONS,
+	IPC_WAIT,
+	IPC_INSPECTED,
 };
 
 struct ipc_header {
@@ -60,12 +66,19 @@ struct ipc_session {
 	uint8_t client_id[IPC_CLIENT_ID_SHOWN];
 };
 
+struct ipc_inspect {
+	uint32_t worker;
+	uint32_t reserved;
+	struct shm_ask ask;
+};
+
 struct ipc_request {
 	enum ipc_type type;
 	uint32_t token;
 	union {
 		char text[IPC_TEXT_MAX]; /* SET_IMPAIR */
 		struct ipc_list list;    /* LIST_SESSIONS */
+		struct ipc_inspect inspect;
 	};
 };
 
@@ -78,6 +91,10 @@ struct ipc_reply {
 		struct {
 			struct ipc_page page;
 			struct ipc_session sessions[IPC_SESSIONS_MAX];
+		};
+		struct {
+			struct shm_answer_head inspected;
+			uint8_t records[SHM_ANSWER_BYTES];
 		};
 	};
 };

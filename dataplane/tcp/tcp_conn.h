@@ -118,6 +118,7 @@ struct conn_cold {
 	uint32_t high_rxt;                /* retransmitted up to here in this recovery */
 	uint32_t board;                   /* scoreboard in its pool, or TCP_NONE */
 	uint32_t rexmit_node, rexmit_seq; /* cursor of retransmissions */
+	uint32_t retransmits;             /* segments sent again, SYNs too */
 	/* out of order */
 	struct rte_mbuf *ahead_head, *ahead_tail; /* by sequence number, in hash.usr */
 	uint32_t fin_seq;

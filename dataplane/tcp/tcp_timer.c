@@ -92,6 +92,7 @@ static bool syn_timeout(struct tcp *t, struct conn *c, uint64_t now_us)
 	}
 	counter_add(t->conf.counters, COUNTER_TCP_RTO, 1);
 	counter_add(t->conf.counters, COUNTER_TCP_RETRANSMITS, 1);
+	cold->retransmits++;
 	cold->backoff++;
 	c->flags |= CONN_SEND_SYN | CONN_SYN_AGAIN;
 	c->retransmit_us = now_us + tcp_rto_us(t, c);
