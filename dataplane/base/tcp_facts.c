@@ -20,3 +20,26 @@ uint32_t tcp_state_named(const char *name)
 			return s;
 	return UINT32_MAX;
 }
+
+static const struct {
+	const char *name, *argument, *text;
+} rows[TCP_WHATS] = {
+#define TCP_EVENT(name, argument, text) {#name, argument, text},
+#include "dataplane/base/tcp_events.def"
+#undef TCP_EVENT
+};
+
+const char *tcp_what_name(unsigned what)
+{
+	return what < TCP_WHATS ? rows[what].name : NULL;
+}
+
+const char *tcp_what_text(unsigned what)
+{
+	return what < TCP_WHATS ? rows[what].text : NULL;
+}
+
+const char *tcp_what_argument(unsigned what)
+{
+	return what < TCP_WHATS ? rows[what].argument : NULL;
+}

@@ -47,6 +47,28 @@ struct tcp_facts {
 
 static_assert(sizeof(struct tcp_facts) == 128, "no holes");
 
+/* What happened to a connection: the rows of tcp_events.def. */
+enum tcp_what {
+#define TCP_EVENT(name, argument, text) TCP_WHAT_##name,
+#include "dataplane/base/tcp_events.def"
+#undef TCP_EVENT
+	TCP_WHATS
+};
+
+struct tcp_happened {
+	uint64_t at_us; /* of the worker's clock */
+	uint16_t argument;
+	uint8_t what; /* enum tcp_what */
+	uint8_t reserved[5];
+};
+
+static_assert(sizeof(struct tcp_happened) == 16, "no holes");
+
+/* "SEGMENT_IN", "segment came in", "bytes": NULL if there is no such row, or no argument. */
+const char *tcp_what_name(unsigned what);
+const char *tcp_what_text(unsigned what);
+const char *tcp_what_argument(unsigned what);
+
 /* "ESTABLISHED"; NULL: there is no such state. */
 const char *tcp_state_name(unsigned state);
 /* UINT32_MAX: none has that name. */

@@ -9,12 +9,15 @@ enum { ASK_WORDS = sizeof(struct shm_ask) / sizeof(uint64_t), ADDRESS_BITS = 128
 
 static_assert(SHM_CONNECTIONS_MAX * sizeof(struct shm_connection_facts) <= SHM_ANSWER_BYTES,
 	"the most connections fit an answer");
+static_assert(SHM_EVENTS_MAX * sizeof(struct tcp_happened) <= SHM_ANSWER_BYTES,
+	"the most events fit an answer");
 
 static const struct {
 	uint32_t bytes, most;
 } kinds[SHM_ASK_KINDS] = {
 	[SHM_ASK_CONNECTIONS] = {sizeof(struct shm_connection_facts), SHM_CONNECTIONS_MAX},
 	[SHM_ASK_CONNECTION] = {sizeof(struct shm_connection_facts), 1},
+	[SHM_ASK_EVENTS] = {sizeof(struct tcp_happened), SHM_EVENTS_MAX},
 };
 
 size_t shm_record_bytes(uint32_t kind)

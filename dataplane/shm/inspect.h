@@ -14,12 +14,14 @@
 enum shm_ask_kind {
 	SHM_ASK_CONNECTIONS = 1, /* struct shm_connection_facts: those that match */
 	SHM_ASK_CONNECTION,      /* the same: that one; none: there is no such */
+	SHM_ASK_EVENTS,          /* struct tcp_happened: of that one, the newest first */
 	SHM_ASK_KINDS
 };
 
 enum {
 	SHM_ANSWER_BYTES = 16384 - 64,
 	SHM_CONNECTIONS_MAX = 64, /* in one answer */
+	SHM_EVENTS_MAX = 1000,    /* the same */
 	SHM_CLIENT_ID_SHOWN = 64, /* longer ones are cut */
 	SHM_ASK_END = UINT32_MAX, /* there is nothing beyond this answer */
 };

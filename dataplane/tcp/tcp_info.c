@@ -106,3 +106,21 @@ uint32_t tcp_info_places(const struct tcp *t)
 {
 	return t->conf.connections_max;
 }
+
+/* A record that is free has the next one's generation already. */
+struct tcp_trace_walk tcp_events_begin(const struct tcp *t, struct tcp_id id)
+{
+	bool newest = false;
+
+	if (id.index < t->conf.connections_max) {
+		const struct conn *c = &t->conns[id.index];
+		newest = c->generation - (c->state == STATE_FREE) == id.generation;
+	}
+	return tcp_trace_walk_begin(&t->trace, id.index, id.generation, newest);
+}
+
+uint32_t tcp_events_walk(const struct tcp *t, struct tcp_trace_walk *walk, uint32_t budget,
+	struct tcp_happened *out, uint32_t room)
+{
+	return tcp_trace_walk_on(&t->trace, walk, budget, out, room);
+}

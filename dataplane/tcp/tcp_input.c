@@ -358,6 +358,8 @@ static void run_effects(
 		tcp_timewait_enter(t, c, fx->ack);
 		return;
 	}
+	if (fx->challenge)
+		tcp_trace(t, c, TCP_WHAT_CHALLENGE, 0);
 	if (fx->ack || (fx->challenge && tcp_challenge_allowed(t, c, s->now_us)))
 		c->flags |= CONN_ACK_NOW;
 	else if (fx->ack_later && c->ack_us == 0)
@@ -372,6 +374,7 @@ static void input_conn(struct tcp *t, struct conn *c, struct segment *s)
 	struct tcp_effects fx = {0};
 
 	ASSERT(c->state != STATE_FREE && c->state != STATE_CLOSED);
+	tcp_trace_segment(t, c, TCP_WHAT_SEGMENT_IN, s->h.flags, s->size);
 	if (c->state == STATE_SYN_SENT)
 		tcp_input_syn_sent(t, c, s, &fx);
 	else

@@ -8,6 +8,7 @@
 #include "dataplane/base/wheel.h"
 #include "dataplane/tcp/tcp_conn.h"
 #include "dataplane/tcp/tcp_sack.h"
+#include "dataplane/tcp/tcp_trace.h"
 
 #include <rte_mempool.h>
 
@@ -79,6 +80,7 @@ struct tcp {
 	uint32_t headers_reserve;                /* free headers that data leaves to control */
 	uint32_t held_reserve, held_ahead_floor; /* free `held` that greed leaves to others */
 	uint64_t blocked_us;                     /* a flush left something behind; 0: no */
+	struct tcp_trace trace;
 };
 
 /* A segment on its way through the steps of RFC 9293 3.10.7. */
@@ -112,6 +114,23 @@ static inline struct conn_cold *conn_cold(const struct tcp *t, const struct conn
 {
 	return &t->colds[c - t->conns];
 }
+
+static inline void tcp_trace(
+	struct tcp *t, const struct conn *c, enum tcp_what what, uint32_t argument)
+{
+	tcp_trace_add(&t->trace, conn_index(t, c), what, argument, t->now_us);
+}
+
+static inline void tcp_trace_segment(
+	struct tcp *t, const struct conn *c, enum tcp_what plain, uint8_t flags, uint32_t size)
+{
+	const bool control = (flags & (TCP_SYN | TCP_FIN | TCP_RST)) != 0;
+
+	tcp_trace(t, c, control ? (enum tcp_what)(plain + 2) : plain, control ? flags : size);
+}
+
+static_assert(TCP_WHAT_CONTROL_IN == TCP_WHAT_SEGMENT_IN + 2, "control segments are two rows on");
+static_assert(TCP_WHAT_CONTROL_OUT == TCP_WHAT_SEGMENT_OUT + 2, "control segments are two rows on");
 
 static inline bool conn_is_synchronized(const struct conn *c)
 {

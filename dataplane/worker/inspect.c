@@ -90,12 +90,33 @@ static void look_at_one(struct worker *w)
 	finish(w, SHM_ASK_END);
 }
 
-/* A question that makes no sense stays without an answer: it is none of the control plane's. */
-static void begin(struct inspect *in)
+static void look_at_events(struct worker *w)
 {
+	struct inspect *in = &w->inspect;
+	struct tcp_happened found[64];
+
+	for (uint32_t looked = 0; looked < INSPECT_RECORDS; looked += RTE_DIM(found)) {
+		const uint32_t n = tcp_events_walk(w->tcp, &in->walk, RTE_DIM(found), found,
+			RTE_MIN(in->ask.limit - in->count, (uint32_t)RTE_DIM(found)));
+		memcpy(in->answer->records + in->count * sizeof(found[0]), found,
+			n * sizeof(found[0]));
+		in->count += n;
+		if (in->walk.over || in->count == in->ask.limit) {
+			finish(w, SHM_ASK_END);
+			return;
+		}
+	}
+}
+
+/* A question that makes no sense stays without an answer: it is none of the control plane's. */
+static void begin(struct worker *w)
+{
+	struct inspect *in = &w->inspect;
+
 	in->busy = shm_ask_read(in->question, &in->ask, &in->sequence) && shm_ask_check(&in->ask);
 	in->next = in->ask.index;
 	in->count = 0;
+	in->walk = tcp_events_begin(w->tcp, (struct tcp_id){in->ask.index, in->ask.generation});
 }
 
 bool inspect_poll(struct worker *w)
@@ -105,11 +126,13 @@ bool inspect_poll(struct worker *w)
 	if (in->question == NULL)
 		return false;
 	if (shm_load(&in->question->sequence) != in->sequence)
-		begin(in);
+		begin(w);
 	if (!in->busy)
 		return false;
 	if (in->ask.kind == SHM_ASK_CONNECTIONS)
 		look_at_all(w);
+	else if (in->ask.kind == SHM_ASK_EVENTS)
+		look_at_events(w);
 	else
 		look_at_one(w);
 	return true;

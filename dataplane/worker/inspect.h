@@ -4,10 +4,14 @@
  * for it; while it looks the worker does not sleep. */
 #pragma once
 #include "dataplane/shm/inspect.h"
+#include "dataplane/tcp/tcp_trace.h"
 
 struct worker;
 
-enum { INSPECT_PLACES = 256 }; /* of connections, a turn */
+enum {
+	INSPECT_PLACES = 256,   /* of connections, a turn */
+	INSPECT_RECORDS = 2048, /* of the trace */
+};
 
 struct inspect {
 	const struct shm_question *question; /* NULL: nobody asks (tests) */
@@ -16,6 +20,7 @@ struct inspect {
 	uint64_t sequence;  /* of the last question seen */
 	uint32_t next;      /* place to look at */
 	uint32_t count;     /* records in the answer */
+	struct tcp_trace_walk walk;
 	bool busy;
 };
 

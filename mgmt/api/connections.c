@@ -1,6 +1,7 @@
 /* connections.c - see connections.h. */
 #include "mgmt/api/connections.h"
 
+#include "dataplane/base/err.h"
 #include "mgmt/api/json.h"
 
 #include <arpa/inet.h>
@@ -279,4 +280,63 @@ json_t *connections_report(const struct connections_page *p, uint32_t workers,
 			list, connections_report_one(p->ask.worker,
 				      records + i * shm_record_bytes(SHM_ASK_CONNECTIONS)));
 	return json_pack("{s:o, s:o}", "connections", list, "next", next_cursor(p, workers, head));
+}
+
+static void write_flags(unsigned set, char *to, size_t size)
+{
+	static const char *const names[] = {"FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"};
+	size_t used = 0;
+
+	to[0] = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if ((set & 1u << i) != 0 && used < size)
+			used += (size_t)snprintf(
+				to + used, size - used, "%s%s", used == 0 ? "" : " ", names[i]);
+}
+
+/* What the argument says, after the row's text. */
+static void write_argument(const struct tcp_happened *e, char *to, size_t size)
+{
+	const char *kind = tcp_what_argument(e->what);
+
+	if (kind == NULL) {
+		to[0] = '\0';
+	} else if (strcmp(kind, "state") == 0) {
+		const char *name = tcp_state_name(e->argument);
+		snprintf(to, size, ": %s", name == NULL ? "unknown" : name);
+	} else if (strcmp(kind, "flags") == 0) {
+		to[0] = ':';
+		to[1] = ' ';
+		write_flags(e->argument, to + 2, size - 2);
+	} else if (strcmp(kind, "error") == 0) {
+		snprintf(to, size, ": %s",
+			e->argument < ERR_COUNT ? err_text((enum err)e->argument) : "unknown");
+	} else {
+		snprintf(to, size, ": %u %s", e->argument, kind);
+	}
+}
+
+static json_t *event(const struct tcp_happened *e, uint64_t now_us)
+{
+	const char *name = tcp_what_name(e->what);
+	char argument[96], text[192];
+
+	write_argument(e, argument, sizeof(argument));
+	snprintf(text, sizeof(text), "%s%s", name == NULL ? "unknown" : tcp_what_text(e->what),
+		argument);
+	return json_pack("{s:o, s:s, s:i, s:s}", "ago_us",
+		json_count(now_us > e->at_us ? now_us - e->at_us : 0), "what",
+		name == NULL ? "UNKNOWN" : name, "argument", (int)e->argument, "text", text);
+}
+
+json_t *connections_report_events(const struct shm_answer_head *head, const uint8_t *records)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = head->count; i-- > 0;) {
+		struct tcp_happened e;
+		memcpy(&e, records + i * sizeof(e), sizeof(e));
+		json_array_append_new(list, event(&e, head->now_us));
+	}
+	return json_pack("{s:o, s:b}", "events", list, "cut", head->count >= CONNECTIONS_EVENTS);
 }

@@ -8,7 +8,10 @@
 
 #include <jansson.h>
 
-enum { CONNECTIONS_LIMIT = 50 }; /* of a page, if nothing else is asked */
+enum {
+	CONNECTIONS_EVENTS = 500, /* of one, at most */
+	CONNECTIONS_LIMIT = 50,
+}; /* of a page, if nothing else is asked */
 
 /* A page that is asked for. */
 struct connections_page {
@@ -20,9 +23,11 @@ void connections_page_init(struct connections_page *p);
 /* One parameter of the query. False: it is unknown, or cannot be what it is. */
 MUST_USE bool connections_page_read(
 	struct connections_page *p, const char *name, const char *value);
-/* The whole id, and nothing behind it. */
+/* The whole id, and nothing behind it. As a question about the connection itself. */
 MUST_USE bool connections_id_read(const char *text, size_t size, struct ipc_inspect *out);
 
 json_t *connections_report(const struct connections_page *p, uint32_t workers,
 	const struct shm_answer_head *head, const uint8_t *records);
 json_t *connections_report_one(uint32_t worker, const uint8_t *record);
+/* The oldest first. */
+json_t *connections_report_events(const struct shm_answer_head *head, const uint8_t *records);

@@ -209,6 +209,33 @@ static void pages_follow_each_other(void)
 	}
 }
 
+static void events_become_lines(void)
+{
+	static const struct tcp_happened found[] = {{1500000, 104, TCP_WHAT_FINISHED, {0}},
+		{1400000, 0x12, TCP_WHAT_CONTROL_IN, {0}}, {1300000, 4, TCP_WHAT_STATE, {0}},
+		{1200000, 65535, TCP_WHAT_STATE, {0}}, {1100000, 65535, TCP_WHAT_FINISHED, {0}},
+		{1000000, 1460, TCP_WHAT_SEGMENT_IN, {0}}, {900000, 0, TCP_WHAT_CHALLENGE, {0}},
+		{800000, 3, TCP_WHATS, {0}}};
+	const struct shm_answer_head head = {
+		.kind = SHM_ASK_EVENTS, .count = ARRAY_SIZE(found), .now_us = 1400001};
+	json_t *d = connections_report_events(&head, (const uint8_t *)found);
+
+	const json_t *list = json_object_get(d, "events");
+	CU_ASSERT_EQUAL(json_array_size(list), ARRAY_SIZE(found));
+	CU_ASSERT_STRING_EQUAL(
+		json_string_value(json_object_get(json_array_get(list, 0), "what")), "UNKNOWN");
+	CU_ASSERT(says(d, "\"ago_us\":0,"));
+	CU_ASSERT(says(d, "\"ago_us\":1,"));
+	CU_ASSERT(says(d, "\"segment with SYN, FIN or RST came in: SYN ACK\""));
+	CU_ASSERT(says(d, "\"state changed: ESTABLISHED\""));
+	CU_ASSERT(says(d, "\"state changed: unknown\""));
+	CU_ASSERT(says(d, "\"the connection is over: unknown\""));
+	CU_ASSERT(says(d, "\"segment came in: 1460 bytes\""));
+	CU_ASSERT(says(d, "\"challenge ACK was due\""));
+	CU_ASSERT(says(d, "\"cut\":false"));
+	json_decref(d);
+}
+
 /* The asking. */
 static char folder[64], path[80];
 static struct inspections all;
@@ -366,6 +393,7 @@ static const struct unit_test tests[] = {
 	{"one_document", one_document},
 	{"hostile_records", hostile_records},
 	{"pages_follow_each_other", pages_follow_each_other},
+	{"events_become_lines", events_become_lines},
 	{"asks_until_answered", asks_until_answered},
 	{"gives_up_in_time", gives_up_in_time},
 	{"questions_are_bounded", questions_are_bounded},

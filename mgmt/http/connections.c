@@ -79,13 +79,29 @@ enum MHD_Result connections_list(struct server *s, const struct request *r)
 		connections_report(&reading.page, workers, &one->head, one->records));
 }
 
+/* ID, or ID/events. */
+static bool read_path(const char *path, struct ipc_inspect *ask)
+{
+	static const char events[] = "/events";
+	const char *id = path + strlen(CONNECTIONS_PATH);
+	const char *slash = strchr(id, '/');
+	const size_t size = slash == NULL ? strlen(id) : (size_t)(slash - id);
+
+	if (!connections_id_read(id, size, ask))
+		return false;
+	if (slash == NULL)
+		return true;
+	ask->ask.kind = SHM_ASK_EVENTS;
+	ask->ask.limit = CONNECTIONS_EVENTS;
+	return strcmp(slash, events) == 0;
+}
+
 enum MHD_Result connections_one(struct server *s, const struct request *r)
 {
-	const char *id = r->path + strlen(CONNECTIONS_PATH);
 	const struct inspection *one = take_answer(s, r);
 	struct ipc_inspect ask;
 
-	if (!connections_id_read(id, strlen(id), &ask))
+	if (!read_path(r->path, &ask))
 		return answer_problem(r, &bad_id);
 	if (ask.worker >= s->monitor->map->workers)
 		return answer_problem(r, &no_such);
@@ -95,7 +111,9 @@ enum MHD_Result connections_one(struct server *s, const struct request *r)
 		return answer_problem(r, &no_answer);
 	if (one->head.count == 0)
 		return answer_problem(r, &no_such);
-	return answer_json(r, MHD_HTTP_OK, connections_report_one(ask.worker, one->records));
+	return answer_json(r, MHD_HTTP_OK,
+		ask.ask.kind == SHM_ASK_EVENTS ? connections_report_events(&one->head, one->records)
+					       : connections_report_one(ask.worker, one->records));
 }
 
 void connections_turn(struct server *s)

@@ -625,6 +625,9 @@ static void connections_are_asked_for(void)
 	ask_worker("/api/v1/monitor/connections/0-3-4", INSPECT_DONE, 0);
 	CU_ASSERT(has_status("404"));
 	CU_ASSERT(has("\"code\":\"NO_SUCH_CONNECTION\""));
+	ask_worker("/api/v1/monitor/connections/0-3-4/events", INSPECT_DONE, 2);
+	CU_ASSERT(has_status("200"));
+	CU_ASSERT(has("{\"events\":[{\"ago_us\":"));
 	ask_worker("/api/v1/monitor/connections/0-3-4", INSPECT_GIVEN_UP, 0);
 	CU_ASSERT(has_status("503"));
 	CU_ASSERT(has("\"code\":\"NO_ANSWER\""));
@@ -641,6 +644,8 @@ static void connections_that_cannot_be(void)
 		{"/api/v1/monitor/connections?worker=1", "400", "\"code\":\"BAD_PARAMETER\""},
 		{"/api/v1/monitor/connections/", "400", "\"code\":\"BAD_CONNECTION_ID\""},
 		{"/api/v1/monitor/connections/0-1", "400", "\"code\":\"BAD_CONNECTION_ID\""},
+		{"/api/v1/monitor/connections/0-1-1/event", "400",
+			"\"code\":\"BAD_CONNECTION_ID\""},
 		{"/api/v1/monitor/connections/1-1-1", "404", "\"code\":\"NO_SUCH_CONNECTION\""},
 		{"/api/v1/monitor/connectionsX", "404", "\"code\":\"NOT_FOUND\""},
 	};
