@@ -284,6 +284,7 @@ static void step_text(struct tcp *t, struct conn *c, struct segment *s, struct t
 	if (c->state != STATE_ESTABLISHED && c->state != STATE_FIN_WAIT_1 &&
 		c->state != STATE_FIN_WAIT_2) {
 		fx->ack = true; /* text after a FIN: not a byte of it counts */
+		counter_err(t->conf.counters, ERR_TCP_UNACCEPTABLE);
 		return;
 	}
 	tcp_recv_accept(t, c, s, fx);
@@ -389,10 +390,12 @@ static void dispatch(struct tcp *t, struct segment *s)
 
 	if (index == TABLE_EMPTY) {
 		struct listener *l = tcp_listener_find(t, &s->tuple);
-		if (l != NULL)
+		if (l != NULL) {
 			tcp_input_listen(t, l, s, 0);
-		else
+		} else {
+			counter_err(t->conf.counters, ERR_TCP_NO_PORT);
 			tcp_reset_stranger(t, s);
+		}
 	} else if (index >= t->conf.connections_max) {
 		tcp_timewait_input(t, index - t->conf.connections_max, s);
 	} else {

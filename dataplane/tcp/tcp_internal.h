@@ -118,7 +118,7 @@ static inline struct conn_cold *conn_cold(const struct tcp *t, const struct conn
 static inline void tcp_trace(
 	struct tcp *t, const struct conn *c, enum tcp_what what, uint32_t argument)
 {
-	tcp_trace_add(&t->trace, conn_index(t, c), what, argument, t->now_us);
+	tcp_trace_add(&t->trace, conn_index(t, c), what, (uint16_t)argument, t->now_us);
 }
 
 static inline void tcp_trace_segment(

@@ -166,10 +166,13 @@ void tcp_timewait_input(struct tcp *t, uint32_t index, const struct segment *s)
 	struct listener *l = tcp_listener_find(t, &s->tuple);
 
 	ASSERT(w->in_use);
-	/* RFC 1337 3, fix F1 */
-	if ((s->h.flags & TCP_RST) != 0)
+	const bool reset = (s->h.flags & TCP_RST) != 0; /* ignored: RFC 1337 3, fix F1 */
+	const bool renews = !reset && l != NULL && is_newer(w, s);
+	if (!renews && (reset || s->seq != w->rcv_nxt || s->size > 0))
+		counter_err(t->conf.counters, ERR_TCP_TIME_WAIT);
+	if (reset)
 		return;
-	if (l != NULL && is_newer(w, s)) {
+	if (renews) {
 		const uint32_t iss_min = w->snd_nxt + ISS_GAP;
 		drop(t, index);
 		tcp_input_listen(t, l, s, iss_min == 0 ? 1 : iss_min);

@@ -1,6 +1,15 @@
 /* tcp_trace.c - the trace, read. See tcp_trace.h. */
 #include "dataplane/tcp/tcp_trace.h"
 
+/* A caller whose clock is late, since nobody has told it yet, moves nothing back. */
+uint64_t tcp_trace_gap(struct tcp_trace *t, uint64_t now_us)
+{
+	if (now_us < t->last_us)
+		return t->last_us;
+	tcp_trace_put(t, (now_us - t->last_us) << TRACE_WHAT_BITS | TCP_WHAT_TIME);
+	return now_us;
+}
+
 static uint64_t record_before(const struct tcp_trace *t, uint64_t at)
 {
 	return t->records[(at - 1) & (TCP_TRACE_RECORDS - 1)];

@@ -35,21 +35,20 @@ static inline void tcp_trace_put(struct tcp_trace *t, uint64_t record)
 	t->records[t->next++ & (TCP_TRACE_RECORDS - 1)] = record;
 }
 
+/* More time has passed than a record can tell: says so, and returns the time that now counts. */
+uint64_t tcp_trace_gap(struct tcp_trace *t, uint64_t now_us);
+
 static inline void tcp_trace_add(
-	struct tcp_trace *t, uint32_t index, enum tcp_what what, uint32_t argument, uint64_t now_us)
+	struct tcp_trace *t, uint32_t index, enum tcp_what what, uint16_t argument, uint64_t now_us)
 {
 	uint64_t delta = now_us - t->last_us;
 
 	if (__builtin_expect(delta > TRACE_DELTA_MAX, 0)) {
-		if (now_us < t->last_us)
-			now_us = t->last_us; /* nobody said yet how late it is */
-		else
-			tcp_trace_put(t, delta << TRACE_WHAT_BITS | TCP_WHAT_TIME);
+		now_us = tcp_trace_gap(t, now_us);
 		delta = 0;
 	}
 	t->last_us = now_us;
-	tcp_trace_put(t, delta << TRACE_DELTA_AT |
-				 (uint64_t)(argument & UINT16_MAX) << TRACE_ARGUMENT_AT |
+	tcp_trace_put(t, delta << TRACE_DELTA_AT | (uint64_t)argument << TRACE_ARGUMENT_AT |
 				 (uint64_t)(index & TRACE_INDEX_MASK) << TRACE_WHAT_BITS | what);
 }
 

@@ -74,8 +74,8 @@ static void generations_are_apart(void)
 	struct tcp_trace t = trace_at(0);
 
 	for (uint32_t g = 65534; g < 65538; g++) { /* the low bits wrap */
-		tcp_trace_add(&t, 5, TCP_WHAT_OPENED, g, g);
-		tcp_trace_add(&t, 5, TCP_WHAT_SEGMENT_IN, g, g);
+		tcp_trace_add(&t, 5, TCP_WHAT_OPENED, (uint16_t)g, g);
+		tcp_trace_add(&t, 5, TCP_WHAT_SEGMENT_IN, (uint16_t)g, g);
 	}
 	for (uint32_t g = 65534; g < 65538; g++) {
 		CU_ASSERT_EQUAL_FATAL(read_all(&t, 5, g, g == 65537), 2);
@@ -91,7 +91,7 @@ static void the_oldest_give_way(void)
 
 	tcp_trace_add(&t, 5, TCP_WHAT_OPENED, 0, 0);
 	for (uint32_t i = 1; i < TCP_TRACE_RECORDS; i++)
-		tcp_trace_add(&t, 6, TCP_WHAT_SEGMENT_IN, i, i);
+		tcp_trace_add(&t, 6, TCP_WHAT_SEGMENT_IN, (uint16_t)i, i);
 	CU_ASSERT_EQUAL(read_all(&t, 5, 0, true), 1);
 	tcp_trace_add(&t, 6, TCP_WHAT_SEGMENT_IN, 0, TCP_TRACE_RECORDS);
 	CU_ASSERT_EQUAL(read_all(&t, 5, 0, true), 0);
@@ -105,7 +105,7 @@ static void a_walk_rests(void)
 	uint32_t found = 0, last = UINT32_MAX;
 
 	for (uint32_t i = 0; i < TCP_TRACE_RECORDS; i++)
-		tcp_trace_add(&t, i % 1024, TCP_WHAT_SEGMENT_IN, i / 1024, i);
+		tcp_trace_add(&t, i % 1024, TCP_WHAT_SEGMENT_IN, (uint16_t)(i / 1024), i);
 	struct tcp_trace_walk walk = tcp_trace_walk_begin(&t, 7, 0, true);
 	while (!walk.over) {
 		const uint32_t n = tcp_trace_walk_on(&t, &walk, 1000, out, 1);
