@@ -15,6 +15,7 @@
  * Anything else is REFUSED. Pure: sockets are in client.h and server.h. */
 #pragma once
 #include "controlplane/ipc/facts.h"
+#include "controlplane/ipc/sessions.h"
 #include "dataplane/shm/inspect.h"
 
 #define IPC_MAGIC 0x69626773u /* "sgbi" */
@@ -22,8 +23,6 @@
 enum {
 	IPC_VERSION = 4,
 	IPC_MESSAGE_MAX = 16384,
-	IPC_SESSIONS_MAX = 64,     /* in one page */
-	IPC_CLIENT_ID_SHOWN = 128, /* longer ones are cut */
 };
 
 enum ipc_type {
@@ -45,25 +44,6 @@ struct ipc_header {
 	uint16_t version, type;
 	uint32_t size;  /* of the whole message */
 	uint32_t token; /* comes back in the reply */
-};
-
-struct ipc_list {
-	uint32_t cursor; /* 0: from the start; then what the last page said */
-	uint32_t limit;  /* 1 to IPC_SESSIONS_MAX */
-};
-
-struct ipc_page {
-	uint32_t count;
-	uint32_t cursor; /* for the next page; 0: that was the last */
-};
-
-struct ipc_session {
-	uint64_t epoch, age_us; /* since its CONNECT */
-	uint32_t worker, connection, address;
-	uint16_t port, keepalive_s;
-	uint8_t protocol, version, revoking, reserved;
-	uint32_t client_id_size; /* in full */
-	uint8_t client_id[IPC_CLIENT_ID_SHOWN];
 };
 
 struct ipc_inspect {

@@ -60,8 +60,6 @@ struct shm_index {
 	uint8_t reserved[56];
 };
 
-struct shm_slot;
-
 /* In DP, per worker, page-aligned. */
 struct shm_dp_worker {
 	struct shm_index command_producer;

@@ -61,12 +61,10 @@ struct tcp {
 	uint8_t *memory; /* one block: all below lies in it */
 	struct conn *conns;
 	struct conn_cold *colds;
-	struct conn_list idle; /* free records, the longest free first */
-	struct conn_list ready, output;
-	struct conn_list half_open; /* doubly linked, through the cold halves */
-	uint32_t starved;           /* head; the order does not matter */
-	bool freed;                 /* send queues gave something back since the last wake-up */
-	uint32_t conns_used, half_open_count;
+	struct conn_list idle, ready, output; /* idle: free records, the longest free first */
+	struct conn_list half_open;           /* doubly linked, through the cold halves */
+	bool freed; /* send queues gave something back since the last wake-up */
+	uint32_t starved, conns_used, half_open_count; /* starved: head, in no order */
 	struct tcp_table table;
 	struct wheel wheel;
 	struct pool nodes, boards;
@@ -76,10 +74,9 @@ struct tcp {
 	uint32_t listener_count;
 	uint16_t mss; /* payload and options that fit our MTU */
 	uint8_t wscale;
-	uint16_t ahead_max;                      /* out-of-order buffers of one connection */
-	uint32_t headers_reserve;                /* free headers that data leaves to control */
-	uint32_t held_reserve, held_ahead_floor; /* free `held` that greed leaves to others */
-	uint64_t blocked_us;                     /* a flush left something behind; 0: no */
+	uint16_t ahead_max; /* out-of-order buffers of one connection */
+	uint32_t headers_reserve, held_reserve, held_ahead_floor; /* free ones left to others */
+	uint64_t blocked_us; /* a flush left something behind; 0: no */
 	struct tcp_trace trace;
 };
 
@@ -115,23 +112,7 @@ static inline struct conn_cold *conn_cold(const struct tcp *t, const struct conn
 	return &t->colds[c - t->conns];
 }
 
-static inline void tcp_trace(
-	struct tcp *t, const struct conn *c, enum tcp_what what, uint32_t argument)
-{
-	tcp_trace_add(&t->trace, conn_index(t, c), what, (uint16_t)argument, t->now_us);
-}
-
-static inline void tcp_trace_segment(
-	struct tcp *t, const struct conn *c, enum tcp_what plain, uint8_t flags, uint32_t size)
-{
-	const bool control = (flags & (TCP_SYN | TCP_FIN | TCP_RST)) != 0;
-
-	tcp_trace(t, c, control ? (enum tcp_what)(plain + 2) : plain, control ? flags : size);
-}
-
-static_assert(TCP_WHAT_CONTROL_IN == TCP_WHAT_SEGMENT_IN + 2, "control segments are two rows on");
-static_assert(TCP_WHAT_CONTROL_OUT == TCP_WHAT_SEGMENT_OUT + 2, "control segments are two rows on");
-
+#include "dataplane/tcp/tcp_trace_hooks.h"
 static inline bool conn_is_synchronized(const struct conn *c)
 {
 	return c->state >= STATE_ESTABLISHED;
