@@ -96,6 +96,21 @@ static void the_oldest_give_way(void)
 	tcp_trace_add(&t, 6, TCP_WHAT_SEGMENT_IN, 0, TCP_TRACE_RECORDS);
 	CU_ASSERT_EQUAL(read_all(&t, 5, 0, true), 0);
 	CU_ASSERT_EQUAL(read_all(&t, 6, 0, true), ROOM);
+	/* The newest is not found a second time where the oldest was. */
+	tcp_trace_add(&t, 5, TCP_WHAT_SEGMENT_OUT, 0, TCP_TRACE_RECORDS);
+	CU_ASSERT_EQUAL(read_all(&t, 5, 0, true), 1);
+}
+
+/* What lies before its opening is not looked at. */
+static void a_walk_ends_at_the_opening(void)
+{
+	struct tcp_trace t = trace_at(0);
+
+	for (uint16_t g = 0; g < 100; g++)
+		tcp_trace_add(&t, 5, TCP_WHAT_OPENED, g, g);
+	struct tcp_trace_walk walk = tcp_trace_walk_begin(&t, 5, 99, true);
+	CU_ASSERT_EQUAL(tcp_trace_walk_on(&t, &walk, 1, out, ROOM), 1);
+	CU_ASSERT(walk.over);
 }
 
 /* In small steps, while others write: nothing comes twice, nothing that was overwritten. */
@@ -137,6 +152,7 @@ static const struct unit_test tests[] = {
 	{"times_are_kept", times_are_kept},
 	{"generations_are_apart", generations_are_apart},
 	{"the_oldest_give_way", the_oldest_give_way},
+	{"a_walk_ends_at_the_opening", a_walk_ends_at_the_opening},
 	{"a_walk_rests", a_walk_rests},
 	{"rows_have_texts", rows_have_texts},
 };

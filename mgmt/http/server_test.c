@@ -677,7 +677,16 @@ static void questions_are_bounded(void)
 	now_us += INSPECT_GIVE_UP_US;
 	answer_size = 0;
 	CU_ASSERT(await(fds[0], "\"code\":\"NO_ANSWER\""));
-	stop(); /* the others are in the middle of it */
+	const int late = dial();
+	say(late, "GET /api/v1/monitor/connections HTTP/1.1\r\nHost: box\r\n\r\n");
+	for (int i = 0; i < TURNS_MAX && inspections_next_us(&monitor.inspections) == UINT64_MAX;
+		i++)
+		turn();
+	answer_size = 0;
+	stop(); /* in the middle of that */
+	(void)take(late);
+	CU_ASSERT(has("\"code\":\"NO_ANSWER\""));
+	close(late);
 	for (int i = 0; i < INSPECTIONS_MAX; i++)
 		close(fds[i]);
 }
