@@ -141,18 +141,22 @@ static void serve(struct server *s, int signals, int timer)
 		{.fd = timer, .events = POLLIN},
 		{.fd = signals, .events = POLLIN},
 		{.fd = -1, .events = POLLIN},
+		{.fd = -1, .events = POLLIN},
 	};
 
 	for (;;) {
 		uint64_t elapsed;
 
 		fds[3].fd = monitor.facts.fd;
-		if (poll(fds, 4, server_wait_ms(s, 1000)) < 0 && errno != EINTR)
+		fds[4].fd = monitor.inspections.fd;
+		if (poll(fds, 5, server_wait_ms(s, 1000)) < 0 && errno != EINTR)
 			die("poll", strerror(errno));
 		if (fds[2].revents != 0)
 			return;
 		if (fds[3].revents != 0)
 			facts_read(&monitor.facts, now_us());
+		if (fds[4].revents != 0)
+			inspections_read(&monitor.inspections, now_us());
 		/* One sample however many seconds a stopped process has missed. */
 		if (read(timer, &elapsed, sizeof(elapsed)) == sizeof(elapsed)) {
 			monitor_tick(&monitor, now_us(), wall_ms());
@@ -174,6 +178,7 @@ int main(int argc, char **argv)
 	monitor_init(&monitor, &map, now_us(), wall_ms());
 	facts_init(&monitor.facts, o.socket);
 	facts_tick(&monitor.facts);
+	inspections_init(&monitor.inspections, o.socket);
 	struct server *s = open_server(&o);
 	const int timer = open_timer();
 	if (!privileges_drop(o.user))
@@ -182,6 +187,7 @@ int main(int argc, char **argv)
 	serve(s, signals, timer);
 	server_close(s);
 	facts_fini(&monitor.facts);
+	inspections_fini(&monitor.inspections);
 	shm_detach(&map);
 	return 0;
 }

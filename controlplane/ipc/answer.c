@@ -52,6 +52,27 @@ static void list_sessions(const struct controlplane *cp, uint64_t now_us,
 		reply->page.cursor = cursor;
 }
 
+static void inspect(struct controlplane *cp, uint64_t now_us, const struct ipc_inspect *asked,
+	struct ipc_reply *reply)
+{
+	switch (controlplane_inspect(cp, asked, now_us, &reply->inspected, reply->records)) {
+	case INSPECT_WAITS:
+		reply->type = IPC_WAIT;
+		return;
+	case INSPECT_ANSWERED:
+		reply->type = IPC_INSPECTED;
+		return;
+	case INSPECT_BUSY:
+		snprintf(reply->text, sizeof(reply->text), "another question is under way");
+		break;
+	case INSPECT_SENSELESS:
+		snprintf(reply->text, sizeof(reply->text),
+			"there is no such worker, or it answers nonsense");
+		break;
+	}
+	reply->type = IPC_REFUSED;
+}
+
 size_t ipc_answer(struct controlplane *cp, uint64_t now_us, struct span request, uint8_t *out)
 {
 	static struct ipc_reply reply; /* too large for a stack */
@@ -66,6 +87,8 @@ size_t ipc_answer(struct controlplane *cp, uint64_t now_us, struct span request,
 	} else if (asked.type == IPC_RESET_NIC) {
 		controlplane_reset_nic(cp);
 		reply.type = IPC_DONE;
+	} else if (asked.type == IPC_INSPECT) {
+		inspect(cp, now_us, &asked.inspect, &reply);
 	} else if (asked.type == IPC_LIST_SESSIONS) {
 		list_sessions(cp, now_us, &asked.list, &reply);
 	} else {

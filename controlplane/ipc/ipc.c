@@ -9,6 +9,10 @@ static_assert(sizeof(struct ipc_header) + sizeof(struct ipc_page) +
 			      IPC_SESSIONS_MAX * sizeof(struct ipc_session) <=
 		      IPC_MESSAGE_MAX,
 	"a page fits a message");
+static_assert(sizeof(struct ipc_inspect) == 56, "no holes");
+static_assert(sizeof(struct ipc_header) + sizeof(struct shm_answer_head) + SHM_ANSWER_BYTES <=
+		      IPC_MESSAGE_MAX,
+	"an answer fits a message");
 static_assert(sizeof(struct ipc_header) + sizeof(struct ipc_facts) <= IPC_MESSAGE_MAX,
 	"facts fit a message");
 
@@ -66,9 +70,23 @@ enum err ipc_decode_request(struct span message, struct ipc_request *out)
 		if (e == ERR_NONE && (out->list.limit < 1 || out->list.limit > IPC_SESSIONS_MAX))
 			e = ERR_IPC;
 		return e;
+	case IPC_INSPECT:
+		e = read_struct(body, &out->inspect, sizeof(out->inspect));
+		return e == ERR_NONE && !shm_ask_check(&out->inspect.ask) ? ERR_IPC : e;
 	default:
 		return ERR_IPC;
 	}
+}
+
+static enum err read_inspected(struct span body, struct ipc_reply *out)
+{
+	if (body.size < sizeof(out->inspected))
+		return ERR_IPC;
+	memcpy(&out->inspected, body.at, sizeof(out->inspected));
+	if (out->inspected.count > shm_records_max(out->inspected.kind))
+		return ERR_IPC;
+	return read_struct(span_skip(body, sizeof(out->inspected)), out->records,
+		out->inspected.count * shm_record_bytes(out->inspected.kind));
 }
 
 static enum err read_sessions(struct span body, struct ipc_reply *out)
@@ -108,7 +126,10 @@ enum err ipc_decode_reply(struct span message, struct ipc_reply *out)
 	case IPC_FACTS:
 		return read_facts(body, &out->facts);
 	case IPC_DONE:
+	case IPC_WAIT:
 		return read_struct(body, NULL, 0);
+	case IPC_INSPECTED:
+		return read_inspected(body, out);
 	case IPC_REFUSED:
 		return read_text(body, out->text);
 	case IPC_SESSIONS:
@@ -146,6 +167,8 @@ size_t ipc_encode_request(const struct ipc_request *request, uint8_t *out)
 		used = put(out, used, request->text, strnlen(request->text, IPC_TEXT_MAX - 1));
 	else if (request->type == IPC_LIST_SESSIONS)
 		used = put(out, used, &request->list, sizeof(request->list));
+	else if (request->type == IPC_INSPECT)
+		used = put(out, used, &request->inspect, sizeof(request->inspect));
 	else
 		ASSERT(request->type == IPC_GET_FACTS || request->type == IPC_RESET_NIC);
 	return close_message(out, request->type, request->token, used);
@@ -164,8 +187,13 @@ size_t ipc_encode_reply(const struct ipc_reply *reply, uint8_t *out)
 		used = put(out, used, &reply->page, sizeof(reply->page));
 		used = put(
 			out, used, reply->sessions, reply->page.count * sizeof(reply->sessions[0]));
+	} else if (reply->type == IPC_INSPECTED) {
+		ASSERT(reply->inspected.count <= shm_records_max(reply->inspected.kind));
+		used = put(out, used, &reply->inspected, sizeof(reply->inspected));
+		used = put(out, used, reply->records,
+			reply->inspected.count * shm_record_bytes(reply->inspected.kind));
 	} else {
-		ASSERT(reply->type == IPC_DONE);
+		ASSERT(reply->type == IPC_DONE || reply->type == IPC_WAIT);
 	}
 	return close_message(out, reply->type, reply->token, used);
 }

@@ -9,18 +9,20 @@
  *	SET_IMPAIR text (impair.h)             DONE, or REFUSED with a text for people
  *	LIST_SESSIONS struct ipc_list          SESSIONS: struct ipc_page and its sessions
  *	RESET_NIC                              DONE: the dataplane will open it again
+ *	INSPECT struct ipc_inspect             WAIT: the worker is looking, ask the same again; or
+ *	                                       INSPECTED: struct shm_answer_head and its records
  *
  * Anything else is REFUSED. Pure: sockets are in client.h and server.h. */
 #pragma once
 #include "controlplane/ipc/facts.h"
+#include "controlplane/ipc/sessions.h"
+#include "dataplane/shm/inspect.h"
 
 #define IPC_MAGIC 0x69626773u /* "sgbi" */
 
 enum {
-	IPC_VERSION = 3,
+	IPC_VERSION = 4,
 	IPC_MESSAGE_MAX = 16384,
-	IPC_SESSIONS_MAX = 64,     /* in one page */
-	IPC_CLIENT_ID_SHOWN = 128, /* longer ones are cut */
 };
 
 enum ipc_type {
@@ -28,10 +30,13 @@ enum ipc_type {
 	IPC_SET_IMPAIR,
 	IPC_LIST_SESSIONS,
 	IPC_RESET_NIC,
+	IPC_INSPECT,
 	IPC_FACTS = 129,
 	IPC_DONE,
 	IPC_REFUSED,
 	IPC_SESSIONS,
+	IPC_WAIT,
+	IPC_INSPECTED,
 };
 
 struct ipc_header {
@@ -41,23 +46,10 @@ struct ipc_header {
 	uint32_t token; /* comes back in the reply */
 };
 
-struct ipc_list {
-	uint32_t cursor; /* 0: from the start; then what the last page said */
-	uint32_t limit;  /* 1 to IPC_SESSIONS_MAX */
-};
-
-struct ipc_page {
-	uint32_t count;
-	uint32_t cursor; /* for the next page; 0: that was the last */
-};
-
-struct ipc_session {
-	uint64_t epoch, age_us; /* since its CONNECT */
-	uint32_t worker, connection, address;
-	uint16_t port, keepalive_s;
-	uint8_t protocol, version, revoking, reserved;
-	uint32_t client_id_size; /* in full */
-	uint8_t client_id[IPC_CLIENT_ID_SHOWN];
+struct ipc_inspect {
+	uint32_t worker;
+	uint32_t reserved;
+	struct shm_ask ask;
 };
 
 struct ipc_request {
@@ -66,6 +58,7 @@ struct ipc_request {
 	union {
 		char text[IPC_TEXT_MAX]; /* SET_IMPAIR */
 		struct ipc_list list;    /* LIST_SESSIONS */
+		struct ipc_inspect inspect;
 	};
 };
 
@@ -78,6 +71,10 @@ struct ipc_reply {
 		struct {
 			struct ipc_page page;
 			struct ipc_session sessions[IPC_SESSIONS_MAX];
+		};
+		struct {
+			struct shm_answer_head inspected;
+			uint8_t records[SHM_ANSWER_BYTES];
 		};
 	};
 };

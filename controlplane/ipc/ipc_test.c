@@ -108,6 +108,36 @@ static void facts_are_told(void)
 	control_free(cp);
 }
 
+/* The worker's part is played: what it wrote is judged and handed on. */
+static void a_worker_is_asked(void)
+{
+	struct controlplane *cp = control_new();
+	struct ipc_request request = {.type = IPC_INSPECT,
+		.token = 9,
+		.inspect.ask = {.kind = SHM_ASK_CONNECTION, .index = 3, .limit = 1}};
+	struct shm_answer *answer = &shm_dp_worker(regions[SHM_DP], 0)->answer;
+	const struct shm_question *question = &shm_cp_worker_const(regions[SHM_CP], 0)->question;
+	const struct shm_connection_facts f = {.tcp.index = 3, .tcp.state = 4};
+
+	CU_ASSERT_EQUAL(ask(cp, &request)->type, IPC_WAIT);
+	CU_ASSERT_EQUAL(ask(cp, &request)->type, IPC_WAIT);
+	CU_ASSERT_EQUAL(question->ask.index, 3);
+	answer->head = (struct shm_answer_head){
+		.kind = SHM_ASK_CONNECTION, .count = 1, .next = SHM_ASK_END};
+	memcpy(answer->records, &f, sizeof(f));
+	shm_store(&answer->sequence, question->sequence);
+	const struct ipc_reply *r = ask(cp, &request);
+	CU_ASSERT_EQUAL(r->type, IPC_INSPECTED);
+	CU_ASSERT_EQUAL(r->inspected.count, 1);
+	CU_ASSERT_EQUAL(memcmp(r->records, &f, sizeof(f)), 0);
+	CU_ASSERT_EQUAL(ask(cp, &request)->type, IPC_WAIT);
+	request.inspect.ask.index = 4; /* while that is under way */
+	CU_ASSERT_EQUAL(ask(cp, &request)->type, IPC_REFUSED);
+	request.inspect.worker = 1; /* there is only one */
+	CU_ASSERT_EQUAL(ask(cp, &request)->type, IPC_REFUSED);
+	control_free(cp);
+}
+
 static void an_impairment_is_set_or_refused_with_a_reason(void)
 {
 	struct controlplane *cp = control_new();
@@ -378,6 +408,7 @@ static void one_client_too_many_drops_the_quietest(void)
 
 static const struct unit_test tests[] = {
 	{"facts_are_told", facts_are_told},
+	{"a_worker_is_asked", a_worker_is_asked},
 	{"an_impairment_is_set_or_refused_with_a_reason",
 		an_impairment_is_set_or_refused_with_a_reason},
 	{"each_wish_for_another_nic_is_published", each_wish_for_another_nic_is_published},

@@ -383,6 +383,7 @@ int main(int argc, char **argv)
 		fail(l.run_dir, strerror(errno));
 	run_path(&l, "control", ".sock", socket_path, sizeof(socket_path));
 	add(&l.process[SHM_PROCESS_CONTROLPLANE].child, "--socket", socket_path);
+	add(&l.process[SHM_PROCESS_MGMT].child, "--socket", socket_path);
 	if (!memory_create(&l.memory, l.workers, &why))
 		fail(why, strerror(errno));
 	watch_signals(&l);

@@ -17,6 +17,8 @@ static void peer_init(struct controlplane *cp, const struct controlplane_conf *c
 	peer->events.receiver = (uint32_t)cp->dp_generation;
 	shm_arena_init(&peer->text, own->arena, peer->events.next);
 	peer->arena = dp->arena;
+	peer->question = &own->question;
+	peer->answer = &dp->answer;
 }
 
 static struct registry *registry_for(
@@ -257,6 +259,16 @@ void controlplane_reset_nic(struct controlplane *cp)
 {
 	cp->config.nic_resets++;
 	shm_config_write(cp->page, &cp->config);
+}
+
+enum inspect_state controlplane_inspect(struct controlplane *cp, const struct ipc_inspect *asked,
+	uint64_t now_us, struct shm_answer_head *head, uint8_t *records)
+{
+	if (asked->worker >= cp->workers)
+		return INSPECT_SENSELESS;
+	struct peer *peer = &cp->peers[asked->worker];
+	return inspect_ask(
+		&peer->inspect, peer->question, peer->answer, &asked->ask, now_us, head, records);
 }
 
 static struct ipc_store store_facts(const struct controlplane *cp)

@@ -15,6 +15,7 @@
 #include "controlplane/compile/compile.h"
 #include "controlplane/compile/trials.h"
 #include "controlplane/ipc/ipc.h"
+#include "controlplane/link/inspect.h"
 #include "controlplane/registry/registry.h"
 #include "controlplane/sessions/sessions.h"
 #include "dataplane/shm/config.h"
@@ -61,6 +62,10 @@ bool controlplane_pending(const struct controlplane *cp);
 void controlplane_impair(struct controlplane *cp, const struct shm_impair *impair);
 /* The same with one more wish that the dataplane opens its NIC again. */
 void controlplane_reset_nic(struct controlplane *cp);
+
+/* Asks a worker: see inspect.h. */
+enum inspect_state controlplane_inspect(struct controlplane *cp, const struct ipc_inspect *asked,
+	uint64_t now_us, struct shm_answer_head *head, uint8_t *records);
 
 void controlplane_facts(const struct controlplane *cp, uint64_t now_us, struct ipc_facts *out);
 const struct registry *controlplane_registry(const struct controlplane *cp);

@@ -6,6 +6,7 @@
 #include "controlplane/link/carrier.h"
 #include "controlplane/link/command.h"
 #include "controlplane/link/controlplane.h"
+#include "controlplane/link/inspect.h"
 #include "controlplane/link/parts.h"
 
 struct peer {
@@ -18,6 +19,9 @@ struct peer {
 	bool greeted;           /* in this generation; before, effects are for its predecessor */
 	bool full;              /* events or their text found no room at the last try */
 	bool blocked; /* its next command cannot be taken until something else has happened */
+	struct inspect_slot inspect;
+	struct shm_question *question;   /* ours */
+	const struct shm_answer *answer; /* theirs */
 };
 
 struct controlplane {

@@ -18,6 +18,7 @@
 #include "dataplane/base/counters.h"
 #include "dataplane/base/span.h"
 #include "dataplane/shm/atomic.h"
+#include "dataplane/shm/inspect.h"
 
 /* clang-format off */
 enum shm_region {
@@ -33,8 +34,8 @@ enum {
 	SHM_PART_BYTES = 128 << 10, /* text of one slot; longer ones go in parts */
 	SHM_PAGE = 4096,
 	SHM_LIVE_BYTES = SHM_PAGE + (16 << 20), /* per worker: a head, a million of 16 bytes */
-	SHM_ABI = 4,                            /* of this build */
-	SHM_ABI_OLDEST = 4,                     /* the oldest that it can work with */
+	SHM_ABI = 5,                            /* of this build */
+	SHM_ABI_OLDEST = 5,                     /* the oldest that it can work with */
 };
 
 #define SHM_MAGIC 0x786f626c616e6773u /* "sgnalbox" */
@@ -60,8 +61,6 @@ struct shm_index {
 	uint8_t reserved[56];
 };
 
-struct shm_slot;
-
 /* In DP, per worker, page-aligned. */
 struct shm_dp_worker {
 	struct shm_index command_producer;
@@ -69,13 +68,15 @@ struct shm_dp_worker {
 	uint8_t reserved[SHM_PAGE - 2 * 64];
 	uint8_t commands[SHM_RING_SLOTS][SHM_SLOT_BYTES];
 	uint8_t arena[SHM_ARENA_BYTES];
+	struct shm_answer answer; /* inspect.h */
 };
 
 /* In CP, per worker, page-aligned. */
 struct shm_cp_worker {
 	struct shm_index event_producer;
 	struct shm_index command_consumer;
-	uint8_t reserved[SHM_PAGE - 2 * 64];
+	struct shm_question question; /* inspect.h */
+	uint8_t reserved[SHM_PAGE - 3 * 64];
 	uint8_t events[SHM_RING_SLOTS][SHM_SLOT_BYTES];
 	uint8_t arena[SHM_ARENA_BYTES];
 };

@@ -43,6 +43,7 @@ static size_t lay_out(struct tcp *t, const struct tcp_conf *conf, uint8_t *base)
 	void *timers = carve(&l, wheel_nodes(conf->connections_max) * sizeof(struct wheel_node));
 	void *nodes = carve(&l, pool_bytes(conf->send_nodes_max, sizeof(struct send_node)));
 	void *boards = carve(&l, pool_bytes(boards_count(conf), sizeof(struct board)));
+	void *trace = carve(&l, TCP_TRACE_RECORDS * sizeof(uint64_t));
 	void *timewaits = carve(&l, tcp_timewait_bytes(conf->time_wait_max));
 	void *halves = carve(&l, tcp_half_bytes(conf->half_open_max));
 
@@ -50,6 +51,7 @@ static size_t lay_out(struct tcp *t, const struct tcp_conf *conf, uint8_t *base)
 		return l.at;
 	t->conns = conns;
 	t->colds = colds;
+	t->trace = (struct tcp_trace){.records = trace, .last_us = t->now_us};
 	tcp_table_init(&t->table, table, tuples_count(conf));
 	wheel_init(&t->wheel, timers, conf->connections_max, t->now_us);
 	pool_init(&t->nodes, nodes, conf->send_nodes_max, sizeof(struct send_node));

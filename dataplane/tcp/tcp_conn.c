@@ -43,6 +43,7 @@ struct conn *tcp_conn_get(struct tcp *t, const struct tcp_tuple *tuple)
 	unpoison(&t->colds[index], sizeof(t->colds[index]));
 	t->colds[index] = (struct conn_cold){
 		.board = TCP_NONE, .rexmit_node = TCP_NONE, .listener = TCP_LISTENERS};
+	tcp_trace(t, c, TCP_WHAT_OPENED, c->generation);
 	tcp_table_insert(&t->table, tuple, index);
 	t->conns_used++;
 	counter_set(t->conf.counters, COUNTER_TCP_CONNECTIONS, t->conns_used);
@@ -87,10 +88,10 @@ static const uint16_t edges[STATE_COUNT] = {
 
 void tcp_set_state(struct tcp *t, struct conn *c, enum tcp_state state)
 {
-	(void)t;
 	ASSERT(c->state < STATE_COUNT);
 	ASSERT((edges[c->state] & 1u << state) != 0);
 	c->state = (uint8_t)state;
+	tcp_trace(t, c, TCP_WHAT_STATE, state);
 }
 
 void tcp_event_add(struct tcp *t, struct conn *c, enum tcp_event_kind kind)
@@ -179,6 +180,7 @@ void tcp_conn_finish(struct tcp *t, struct conn *c, enum err why)
 	struct conn_cold *cold = conn_cold(t, c);
 
 	ASSERT(c->state != STATE_FREE && c->state != STATE_CLOSED);
+	tcp_trace(t, c, TCP_WHAT_FINISHED, why);
 	if (why != ERR_NONE)
 		counter_err(t->conf.counters, why);
 	if (conn_is_synchronized(c))

@@ -116,10 +116,10 @@ struct conn_cold {
 	uint32_t snd_wnd_max;
 	uint32_t acked_bytes; /* of RFC 3465's appropriate byte counting */
 	/* loss recovery */
-	uint32_t recover;                 /* RecoveryPoint: SND.MAX when it began */
-	uint32_t high_rxt;                /* retransmitted up to here in this recovery */
-	uint32_t board;                   /* scoreboard in its pool, or TCP_NONE */
-	uint32_t rexmit_node, rexmit_seq; /* cursor of retransmissions */
+	uint32_t recover;  /* RecoveryPoint: SND.MAX when it began */
+	uint32_t high_rxt; /* retransmitted up to here in this recovery */
+	uint32_t board;    /* scoreboard in its pool, or TCP_NONE */
+	uint32_t rexmit_node, rexmit_seq, retransmits; /* cursor; segments sent again, SYNs too */
 	/* out of order */
 	struct rte_mbuf *ahead_head, *ahead_tail; /* by sequence number, in hash.usr */
 	uint32_t fin_seq;

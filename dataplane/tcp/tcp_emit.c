@@ -123,8 +123,10 @@ bool tcp_emit(struct tcp *t, struct conn *c, struct outgoing *o)
 			.ack = (o->flags & TCP_ACK) != 0 ? c->rcv_nxt : 0}};
 	struct chain chain;
 
-	if (!has_room(t) || !tcp_chain_begin(t, &chain, o->size > 0))
+	if (!has_room(t) || !tcp_chain_begin(t, &chain, o->size > 0)) {
+		tcp_trace(t, c, TCP_WHAT_BLOCKED, o->size);
 		return false;
+	}
 	put_options(t, c, o->flags, &r.h.options);
 	const size_t header = TCP_HEADER_MIN + tcp_options_size(&r.h.options);
 	chain.head->data_len = (uint16_t)header;
@@ -143,6 +145,7 @@ bool tcp_emit(struct tcp *t, struct conn *c, struct outgoing *o)
 	r.h.flags = o->flags;
 	r.h.window = choose_window(t, c, o->flags);
 	finish(t, chain.head, &r);
+	tcp_trace_segment(t, c, TCP_WHAT_SEGMENT_OUT, o->flags, o->size);
 	if ((o->flags & TCP_ACK) != 0)
 		acknowledged(c);
 	return true;

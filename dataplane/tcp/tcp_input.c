@@ -274,6 +274,7 @@ static void step_text(struct tcp *t, struct conn *c, struct segment *s, struct t
 	if (c->state != STATE_ESTABLISHED && c->state != STATE_FIN_WAIT_1 &&
 		c->state != STATE_FIN_WAIT_2) {
 		fx->ack = true; /* text after a FIN: not a byte of it counts */
+		counter_err(t->conf.counters, ERR_TCP_UNACCEPTABLE);
 		return;
 	}
 	tcp_recv_accept(t, c, s, fx);
@@ -348,6 +349,8 @@ static void run_effects(
 		tcp_timewait_enter(t, c, fx->ack);
 		return;
 	}
+	if (fx->challenge)
+		tcp_trace(t, c, TCP_WHAT_CHALLENGE, 0);
 	if (fx->ack || (fx->challenge && tcp_challenge_allowed(t, c, s->now_us)))
 		c->flags |= CONN_ACK_NOW;
 	else if (fx->ack_later && c->ack_us == 0)
@@ -362,6 +365,7 @@ void tcp_input_conn(struct tcp *t, struct conn *c, struct segment *s)
 	struct tcp_effects fx = {0};
 
 	ASSERT(c->state != STATE_FREE && c->state != STATE_CLOSED);
+	tcp_trace_segment(t, c, TCP_WHAT_SEGMENT_IN, s->h.flags, s->size);
 	if (c->state == STATE_SYN_SENT)
 		tcp_input_syn_sent(t, c, s, &fx);
 	else

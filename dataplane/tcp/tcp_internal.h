@@ -8,6 +8,7 @@
 #include "dataplane/base/wheel.h"
 #include "dataplane/tcp/tcp_conn.h"
 #include "dataplane/tcp/tcp_sack.h"
+#include "dataplane/tcp/tcp_trace.h"
 
 #include <rte_mempool.h>
 
@@ -70,11 +71,9 @@ struct tcp {
 	uint8_t *memory; /* one block: all below lies in it */
 	struct conn *conns;
 	struct conn_cold *colds;
-	struct conn_list idle; /* free records, the longest free first */
-	struct conn_list ready, output;
-	uint32_t starved; /* head; the order does not matter */
-	bool freed;       /* send queues gave something back since the last wake-up */
-	uint32_t conns_used;
+	struct conn_list idle, ready, output; /* idle: free records, the longest free first */
+	bool freed; /* send queues gave something back since the last wake-up */
+	uint32_t starved, conns_used; /* starved: head, in no order */
 	struct tcp_table table;
 	struct wheel wheel;
 	struct pool nodes, boards, halves;
@@ -89,10 +88,10 @@ struct tcp {
 	uint32_t listener_count;
 	uint16_t mss; /* payload and options that fit our MTU */
 	uint8_t wscale;
-	uint16_t ahead_max;                      /* out-of-order buffers of one connection */
-	uint32_t headers_reserve;                /* free headers that data leaves to control */
-	uint32_t held_reserve, held_ahead_floor; /* free `held` that greed leaves to others */
-	uint64_t blocked_us;                     /* a flush left something behind; 0: no */
+	uint16_t ahead_max; /* out-of-order buffers of one connection */
+	uint32_t headers_reserve, held_reserve, held_ahead_floor; /* free ones left to others */
+	uint64_t blocked_us; /* a flush left something behind; 0: no */
+	struct tcp_trace trace;
 };
 
 /* A segment on its way through the steps of RFC 9293 3.10.7. */
@@ -127,6 +126,7 @@ static inline struct conn_cold *conn_cold(const struct tcp *t, const struct conn
 	return &t->colds[c - t->conns];
 }
 
+#include "dataplane/tcp/tcp_trace_hooks.h"
 static inline bool conn_is_synchronized(const struct conn *c)
 {
 	return c->state >= STATE_ESTABLISHED;

@@ -87,6 +87,7 @@ static void enter_recovery(struct tcp *t, struct conn *c)
 	if (!sack) /* RFC 3042 3: what limited transmit sent does not count */
 		flight -= RTE_MIN(flight / 2, (DUPACKS - 1) * mss);
 	counter_add(t->conf.counters, COUNTER_TCP_FAST_RECOVERIES, 1);
+	tcp_trace(t, c, TCP_WHAT_RECOVERY, flight / mss);
 	tcp_congestion_loss(t, c, flight);
 	cold->recover = c->snd_max;
 	cold->high_rxt = c->snd_una;

@@ -185,6 +185,8 @@ static void accept_syn(struct tcp *t, struct listener *l, const struct segment *
 void tcp_input_listen(struct tcp *t, struct listener *l, const struct segment *s, uint32_t iss_min)
 {
 	/* first: RST is ignored */
+	if ((s->h.flags & (TCP_RST | TCP_ACK)) != 0)
+		counter_err(t->conf.counters, ERR_TCP_NO_PORT);
 	if ((s->h.flags & TCP_RST) != 0)
 		return;
 	/* second: any ACK is bad here */
@@ -236,6 +238,8 @@ void tcp_input_syn_sent(struct tcp *t, struct conn *c, struct segment *s, struct
 	}
 	/* second: RST, which must answer our SYN */
 	if ((flags & TCP_RST) != 0) {
+		if (!ack_good)
+			counter_err(t->conf.counters, ERR_TCP_ACK_UNACCEPTABLE);
 		fx->finish = ack_good;
 		fx->why = ERR_TCP_RESET;
 		return;
@@ -243,5 +247,7 @@ void tcp_input_syn_sent(struct tcp *t, struct conn *c, struct segment *s, struct
 	/* fourth: SYN. RFC 1122 4.2.2.20 (d) would queue text and FIN: the peer repeats them. */
 	if ((flags & TCP_SYN) != 0)
 		syn_sent_syn(t, c, s, fx);
+	else
+		counter_err(t->conf.counters, ERR_TCP_FLAGS);
 	/* fifth: neither SYN nor RST: dropped */
 }

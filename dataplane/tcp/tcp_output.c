@@ -146,6 +146,8 @@ static void sent(struct tcp *t, struct conn *c, const struct outgoing *o)
 
 	if (seq_lt(o->seq, c->snd_max)) {
 		counter_add(t->conf.counters, COUNTER_TCP_RETRANSMITS, 1);
+		cold->retransmits++;
+		tcp_trace(t, c, TCP_WHAT_AGAIN, o->size);
 		c->flags &= ~(uint32_t)CONN_TIMING; /* Karn */
 	} else if ((c->flags & CONN_TIMING) == 0) {
 		c->flags |= CONN_TIMING;

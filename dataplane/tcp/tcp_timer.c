@@ -92,6 +92,8 @@ static bool syn_timeout(struct tcp *t, struct conn *c, uint64_t now_us)
 	}
 	counter_add(t->conf.counters, COUNTER_TCP_RTO, 1);
 	counter_add(t->conf.counters, COUNTER_TCP_RETRANSMITS, 1);
+	cold->retransmits++;
+	tcp_trace(t, c, TCP_WHAT_TIMEOUT, cold->backoff);
 	cold->backoff++;
 	c->flags |= CONN_SEND_SYN | CONN_SYN_AGAIN;
 	c->retransmit_us = now_us + tcp_rto_us(t, c);
@@ -117,9 +119,11 @@ static bool retransmit_timeout(struct tcp *t, struct conn *c, uint64_t now_us)
 	if ((c->flags & CONN_PERSIST) != 0 || c->snd_wnd == 0) {
 		tcp_loss_restart(t, c);
 		c->flags |= CONN_PERSIST | CONN_PROBE;
+		tcp_trace(t, c, TCP_WHAT_PERSIST, conn_cold(t, c)->backoff);
 	} else {
 		counter_add(t->conf.counters, COUNTER_TCP_RTO, 1);
 		tcp_path_timeout(t, c);
+		tcp_trace(t, c, TCP_WHAT_TIMEOUT, conn_cold(t, c)->backoff);
 		tcp_loss_timeout(t, c);
 	}
 	back_off(t, c, now_us);
@@ -139,6 +143,7 @@ static bool keepalive_timeout(struct tcp *t, struct conn *c, uint64_t now_us)
 	cold->keepalive_sent++;
 	cold->probe_us = now_us;
 	counter_add(t->conf.counters, COUNTER_TCP_PROBES, 1);
+	tcp_trace(t, c, TCP_WHAT_PROBE, cold->keepalive_sent);
 	if (!tcp_emit(t, c, &o))
 		counter_err(t->conf.counters, ERR_TCP_TX_BLOCKED);
 	return true;

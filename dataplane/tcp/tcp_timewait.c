@@ -168,10 +168,13 @@ void tcp_timewait_input(struct tcp *t, uint32_t index, const struct segment *s)
 	struct listener *l = tcp_listener_find(t, &s->tuple);
 
 	ASSERT(w->in_use);
-	/* RFC 1337 3, fix F1 */
-	if ((s->h.flags & TCP_RST) != 0)
+	const bool reset = (s->h.flags & TCP_RST) != 0; /* ignored: RFC 1337 3, fix F1 */
+	const bool renews = !reset && l != NULL && is_newer(w, s);
+	if (!renews && (reset || s->seq != w->rcv_nxt || s->size > 0))
+		counter_err(t->conf.counters, ERR_TCP_TIME_WAIT);
+	if (reset)
 		return;
-	if (l != NULL && is_newer(w, s)) {
+	if (renews) {
 		if (tcp_half_is_full(t)) { /* a cookie cannot be above a number: later */
 			counter_err(t->conf.counters, ERR_TCP_HALF_OPEN_FULL);
 			return;

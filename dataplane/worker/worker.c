@@ -247,6 +247,7 @@ struct worker *worker_create(
 	w->now_us = now_us;
 	w->stages.cycles = conf->cycles;
 	steer_init(w);
+	inspect_init(w);
 	if (!create_tables(w, now_us) || !create_layers(w, now_us)) {
 		snprintf(why, why_size,
 			"no memory for the tables of %u connections: lower limits.connections",
@@ -376,6 +377,7 @@ bool worker_turn(struct worker *w, uint64_t now_us)
 	w->busy |= peers_poll(w);
 	w->busy |= route_poll(w);
 	w->busy |= tiers_poll(w);
+	w->busy |= inspect_poll(w);
 	(void)stages_enter(&w->stages, STAGE_SESSION);
 	w->busy |= attempts_poll(w);
 	worker_run_again(w);

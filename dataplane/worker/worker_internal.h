@@ -4,6 +4,7 @@
 #include "dataplane/base/wheel.h"
 #include "dataplane/fabric/fabric.h"
 #include "dataplane/worker/connection.h"
+#include "dataplane/worker/inspect.h"
 #include "dataplane/worker/peers.h"
 #include "dataplane/worker/stages.h"
 #include "dataplane/worker/steer.h"
@@ -63,6 +64,7 @@ struct worker {
 	struct works *works;
 	struct route *route;
 	struct attempts *attempts;
+	struct inspect inspect;
 	bool busy;          /* this turn found something to do */
 	uint64_t gauges_us; /* when those that cost something are due */
 };

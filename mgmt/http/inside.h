@@ -7,6 +7,7 @@
 #include <microhttpd.h>
 
 enum { STREAM_TEXT_MAX = 64 * 1024 };
+#define CONNECTIONS_PATH "/api/v1/monitor/connections/" /* and the id of one */
 
 /* A connection, for its deadlines. */
 struct client {
@@ -14,6 +15,8 @@ struct client {
 	bool streams; /* has no deadline of its own */
 	int fd;
 	uint64_t busy_since_us; /* of the request being read or answered */
+	struct MHD_Connection *connection;
+	struct inspection *inspection; /* what its request waits for; NULL: nothing */
 };
 
 /* One open event stream. */
@@ -64,6 +67,13 @@ void answer_header(struct MHD_Response *response, const char *name, const char *
 /* GET or HEAD, and no body will follow. */
 bool request_is_read(const struct request *r, const char *method);
 enum MHD_Result route(struct server *s, const struct request *r, const char *method);
+
+/* connections.c */
+enum MHD_Result connections_list(struct server *s, const struct request *r);
+enum MHD_Result connections_one(struct server *s, const struct request *r);
+void connections_turn(struct server *s);
+void connections_stop(struct server *s);
+void connections_forget(struct server *s, struct client *client); /* its request is over */
 
 /* stream.c */
 enum MHD_Result stream_open(struct server *s, const struct request *r);

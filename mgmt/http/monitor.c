@@ -6,6 +6,7 @@ void monitor_init(struct monitor *m, const struct shm_map *map, uint64_t now_us,
 	m->map = map;
 	m->epoch = (uint64_t)wall_ms;
 	history_init(&m->history);
+	inspections_init(&m->inspections, NULL);
 	monitor_tick(m, now_us, wall_ms);
 }
 

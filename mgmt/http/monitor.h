@@ -2,12 +2,14 @@
 #pragma once
 #include "mgmt/api/facts.h"
 #include "mgmt/api/history.h"
+#include "mgmt/api/inspect.h"
 
 struct monitor {
 	const struct shm_map *map;
 	uint64_t epoch; /* tells this run's sample ids from those of the run before */
 	struct snapshot snapshot;
 	struct facts facts; /* the caller's to open, tick and read; all 0 is nobody to ask */
+	struct inspections inspections; /* the caller's to dial; until then nobody to ask */
 	struct history history;
 };
 

@@ -1,7 +1,8 @@
 /* routes.c - every path that there is, in one table, and what it answers.
  *
  * Paths are compared as they were sent: nothing is decoded, so there is one
- * spelling of each. Query strings are ignored. */
+ * spelling of each. Query strings are ignored, but for lists. A path that ends in a slash stands
+ * for all that begin so. */
 #include "mgmt/console/assets.h"
 #include "mgmt/http/inside.h"
 #include "mgmt/http/resident.h"
@@ -87,6 +88,8 @@ static const struct {
 	{"/api/v1/monitor/memory", memory},
 	{"/api/v1/monitor/history", history},
 	{"/api/v1/monitor/events", stream_open},
+	{"/api/v1/monitor/connections", connections_list},
+	{CONNECTIONS_PATH, connections_one},
 };
 
 static const struct problem not_found = {MHD_HTTP_NOT_FOUND, "NOT_FOUND", "no such path",
@@ -104,10 +107,17 @@ static const struct asset *asset_at(const char *path)
 	return NULL;
 }
 
+static bool is_at(const char *route, const char *path)
+{
+	const size_t size = strlen(route);
+
+	return route[size - 1] == '/' ? strncmp(route, path, size) == 0 : strcmp(route, path) == 0;
+}
+
 static answer_fn *route_at(const char *path)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(routes); i++)
-		if (strcmp(routes[i].path, path) == 0)
+		if (is_at(routes[i].path, path))
 			return routes[i].answer;
 	return NULL;
 }

@@ -41,6 +41,9 @@ bool server_address_read(const char *text, struct sockaddr_storage *out, socklen
 	return inet_pton(AF_INET, host, &v4->sin_addr) == 1;
 }
 
+/* While somebody waits for an answer that may be asked for again. */
+enum { INSPECT_WAIT_MS = INSPECT_AGAIN_US / 1000 };
+
 struct client *client_of(struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *info =
@@ -74,6 +77,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
 		.fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
 			      ->connect_fd,
 		.busy_since_us = s->now_us,
+		.connection = connection,
 	};
 	*context = client;
 }
@@ -82,11 +86,12 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
 static void on_completed(void *cls, struct MHD_Connection *connection, void **state,
 	enum MHD_RequestTerminationCode code)
 {
-	const struct server *s = (const struct server *)cls;
+	struct server *s = (struct server *)cls;
 	struct client *client = client_of(connection);
 
 	(void)state;
 	(void)code;
+	connections_forget(s, client);
 	client->streams = false;
 	client->busy_since_us = s->now_us;
 }
@@ -187,6 +192,7 @@ struct server *server_create(
 void server_close(struct server *s)
 {
 	stream_stop(s);
+	connections_stop(s);
 	MHD_run(s->daemon);
 	MHD_stop_daemon(s->daemon);
 	free(s);
@@ -206,6 +212,8 @@ int server_wait_ms(struct server *s, int at_most_ms)
 {
 	MHD_UNSIGNED_LONG_LONG ms;
 
+	if (inspections_next_us(&s->monitor->inspections) != UINT64_MAX)
+		at_most_ms = at_most_ms < INSPECT_WAIT_MS ? at_most_ms : INSPECT_WAIT_MS;
 	if (MHD_get_timeout(s->daemon, &ms) != MHD_YES || ms > (unsigned)at_most_ms)
 		return at_most_ms;
 	return (int)ms;
@@ -215,7 +223,9 @@ void server_turn(struct server *s, uint64_t now_us, int64_t wall_ms)
 {
 	s->now_us = now_us;
 	s->wall_ms = wall_ms;
+	connections_turn(s);
 	MHD_run(s->daemon);
+	inspections_turn(&s->monitor->inspections, now_us); /* what has just been asked */
 }
 
 /* libmicrohttpd counts silence; a client that sends or takes a byte at a time is not silent. */

@@ -587,6 +587,110 @@ static void stops_with_streams_open(void)
 	close(fd);
 }
 
+/* Asks for `path`, waits until it has become a question to a worker, then answers that. */
+static void ask_worker(const char *path, enum inspect_result result, uint32_t count)
+{
+	char request[256];
+	struct inspection *one = &monitor.inspections.slots[0];
+	const int fd = dial();
+
+	answer_size = 0;
+	snprintf(request, sizeof(request),
+		"GET %s HTTP/1.1\r\nHost: box\r\nConnection: close\r\n\r\n", path);
+	say(fd, request);
+	for (int i = 0; i < TURNS_MAX && !one->used; i++)
+		turn();
+	CU_ASSERT_FATAL(one->used);
+	CU_ASSERT(take(fd)); /* it waits */
+	CU_ASSERT_EQUAL(answer_size, 0);
+	one->result = result;
+	one->head = (struct shm_answer_head){
+		.kind = one->ask.ask.kind, .count = count, .next = SHM_ASK_END};
+	memset(one->records, 1, sizeof(one->records));
+	CU_ASSERT(await(fd, NULL));
+	CU_ASSERT_FALSE(one->used);
+	close(fd);
+}
+
+static void connections_are_asked_for(void)
+{
+	start();
+	ask_worker("/api/v1/monitor/connections?state=ESTABLISHED&limit=2", INSPECT_DONE, 2);
+	CU_ASSERT(has_status("200"));
+	CU_ASSERT(has("{\"connections\":[{\"id\":\"0-16843009-16843009\""));
+	CU_ASSERT(has("\"next\":null"));
+	ask_worker("/api/v1/monitor/connections/0-3-4", INSPECT_DONE, 1);
+	CU_ASSERT(has_status("200"));
+	CU_ASSERT(has("\"client_id\":"));
+	ask_worker("/api/v1/monitor/connections/0-3-4", INSPECT_DONE, 0);
+	CU_ASSERT(has_status("404"));
+	CU_ASSERT(has("\"code\":\"NO_SUCH_CONNECTION\""));
+	ask_worker("/api/v1/monitor/connections/0-3-4/events", INSPECT_DONE, 2);
+	CU_ASSERT(has_status("200"));
+	CU_ASSERT(has("{\"events\":[{\"ago_us\":"));
+	ask_worker("/api/v1/monitor/connections/0-3-4", INSPECT_GIVEN_UP, 0);
+	CU_ASSERT(has_status("503"));
+	CU_ASSERT(has("\"code\":\"NO_ANSWER\""));
+	stop();
+}
+
+static void connections_that_cannot_be(void)
+{
+	static const struct {
+		const char *path, *status, *code;
+	} rows[] = {
+		{"/api/v1/monitor/connections?limit=0", "400", "\"code\":\"BAD_PARAMETER\""},
+		{"/api/v1/monitor/connections?port=1", "400", "\"code\":\"BAD_PARAMETER\""},
+		{"/api/v1/monitor/connections?worker=1", "400", "\"code\":\"BAD_PARAMETER\""},
+		{"/api/v1/monitor/connections/", "400", "\"code\":\"BAD_CONNECTION_ID\""},
+		{"/api/v1/monitor/connections/0-1", "400", "\"code\":\"BAD_CONNECTION_ID\""},
+		{"/api/v1/monitor/connections/0-1-1/event", "400",
+			"\"code\":\"BAD_CONNECTION_ID\""},
+		{"/api/v1/monitor/connections/1-1-1", "404", "\"code\":\"NO_SUCH_CONNECTION\""},
+		{"/api/v1/monitor/connectionsX", "404", "\"code\":\"NOT_FOUND\""},
+	};
+
+	start();
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		get(rows[i].path);
+		CU_ASSERT(has_status(rows[i].status));
+		CU_ASSERT(has(rows[i].code));
+	}
+	stop();
+}
+
+/* Nobody answers: the clients are told, those beyond the bound at once, and the end waits for none.
+ */
+static void questions_are_bounded(void)
+{
+	int fds[INSPECTIONS_MAX];
+
+	start();
+	for (int i = 0; i < INSPECTIONS_MAX; i++) {
+		fds[i] = dial();
+		say(fds[i], "GET /api/v1/monitor/connections HTTP/1.1\r\nHost: box\r\n\r\n");
+	}
+	for (int i = 0; i < TURNS_MAX && !monitor.inspections.slots[INSPECTIONS_MAX - 1].used; i++)
+		turn();
+	get("/api/v1/monitor/connections");
+	CU_ASSERT(has("\"code\":\"QUESTIONS_FULL\""));
+	now_us += INSPECT_GIVE_UP_US;
+	answer_size = 0;
+	CU_ASSERT(await(fds[0], "\"code\":\"NO_ANSWER\""));
+	const int late = dial();
+	say(late, "GET /api/v1/monitor/connections HTTP/1.1\r\nHost: box\r\n\r\n");
+	for (int i = 0; i < TURNS_MAX && inspections_next_us(&monitor.inspections) == UINT64_MAX;
+		i++)
+		turn();
+	answer_size = 0;
+	stop(); /* in the middle of that */
+	(void)take(late);
+	CU_ASSERT(has("\"code\":\"NO_ANSWER\""));
+	close(late);
+	for (int i = 0; i < INSPECTIONS_MAX; i++)
+		close(fds[i]);
+}
+
 static void event_ids(void)
 {
 	static const struct {
@@ -660,6 +764,9 @@ static const struct unit_test tests[] = {
 	{"quiet_stream_says_so", quiet_stream_says_so},
 	{"streams_are_bounded_and_freed", streams_are_bounded_and_freed},
 	{"stops_with_streams_open", stops_with_streams_open},
+	{"connections_are_asked_for", connections_are_asked_for},
+	{"connections_that_cannot_be", connections_that_cannot_be},
+	{"questions_are_bounded", questions_are_bounded},
 	{"event_ids", event_ids},
 	{"addresses", addresses},
 };
