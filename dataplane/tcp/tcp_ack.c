@@ -74,8 +74,8 @@ static void advance(struct tcp *t, struct conn *c, const struct segment *s)
 	c->snd_una = ack;
 	c->snd_nxt = seq_max(c->snd_nxt, ack);
 	tcp_sendq_acked(t, c, ack);
-	if (cold->board != TCP_NONE)
-		board_advance(pool_at(&t->boards, cold->board), ack);
+	if (tcp_board_of(t, c) != NULL)
+		board_advance(tcp_board_of(t, c), ack);
 	c->progress_us = s->now_us;
 	if ((c->flags & CONN_PERSIST) != 0)
 		cold->backoff = 0;

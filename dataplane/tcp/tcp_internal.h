@@ -7,7 +7,7 @@
 #include "dataplane/base/rng.h"
 #include "dataplane/base/wheel.h"
 #include "dataplane/tcp/tcp_conn.h"
-#include "dataplane/tcp/tcp_sack.h"
+#include "dataplane/tcp/tcp_flight.h"
 
 #include <rte_mempool.h>
 
@@ -68,7 +68,7 @@ struct tcp {
 	uint32_t conns_used, half_open_count;
 	struct tcp_table table;
 	struct wheel wheel;
-	struct pool nodes, boards;
+	struct pool nodes, flights;
 	struct timewait *timewaits;
 	uint32_t timewait_idle, timewait_oldest, timewait_newest, timewait_used;
 	struct listener listeners[TCP_LISTENERS];
@@ -166,27 +166,6 @@ void tcp_ack_process(
 	struct tcp *t, struct conn *c, const struct segment *s, struct tcp_effects *fx);
 void tcp_rtt_sample(struct conn *c, uint64_t rtt_us);
 uint32_t tcp_rto_us(const struct tcp *t, const struct conn *c); /* with back-off */
-
-/* tcp_congestion.c: how much may be in the network */
-void tcp_congestion_start(struct tcp *t, struct conn *c);
-void tcp_congestion_acked(struct tcp *t, struct conn *c, uint32_t bytes);
-void tcp_congestion_loss(struct tcp *t, struct conn *c, uint32_t flight);    /* halves */
-void tcp_congestion_timeout(struct tcp *t, struct conn *c, uint32_t flight); /* one segment */
-void tcp_congestion_idle(struct tcp *t, struct conn *c, uint64_t now_us);    /* before sending */
-
-/* tcp_loss.c: what is in flight, and what to send again */
-uint32_t tcp_in_flight(const struct tcp *t, const struct conn *c);
-/* How an ACK bears on loss: what it moved, and what it told. */
-struct ack_news {
-	uint32_t acked;  /* sequence numbers it acknowledged for the first time */
-	uint32_t sacked; /* bytes its SACK blocks told for the first time */
-	bool duplicate;  /* RFC 5681 2's definition */
-};
-uint32_t tcp_loss_sack(struct tcp *t, struct conn *c, const struct segment *s);
-void tcp_loss_ack(struct tcp *t, struct conn *c, const struct ack_news *news);
-void tcp_loss_timeout(struct tcp *t, struct conn *c);
-void tcp_loss_restart(struct tcp *t, struct conn *c);
-struct board_flight tcp_flight(const struct tcp *t, const struct conn *c);
 
 /* tcp_recv.c: bytes in order, and bytes ahead of a gap */
 void tcp_recv_accept(struct tcp *t, struct conn *c, struct segment *s, struct tcp_effects *fx);

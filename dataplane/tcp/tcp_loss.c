@@ -6,14 +6,7 @@
  * what it reported (RFC 2018 8). Not here: what is then sent (tcp_output.c). */
 #include "dataplane/tcp/tcp_internal.h"
 
-static struct board *board_of(const struct tcp *t, const struct conn *c)
-{
-	const uint32_t index = conn_cold(t, c)->board;
-
-	return index == TCP_NONE ? NULL : pool_at(&t->boards, index);
-}
-
-struct board_flight tcp_flight(const struct tcp *t, const struct conn *c)
+struct board_flight tcp_board_flight(const struct tcp *t, const struct conn *c)
 {
 	return (struct board_flight){.una = c->snd_una,
 		.max = c->snd_max,
@@ -23,38 +16,35 @@ struct board_flight tcp_flight(const struct tcp *t, const struct conn *c)
 
 uint32_t tcp_in_flight(const struct tcp *t, const struct conn *c)
 {
-	const struct board *b = board_of(t, c);
+	const struct board *b = tcp_board_of(t, c);
 
 	if ((c->flags & CONN_RECOVERY_SACK) != 0) {
-		const struct board_flight f = tcp_flight(t, c);
+		const struct board_flight f = tcp_board_flight(t, c);
 		return board_pipe(b, &f);
 	}
 	const uint32_t flight = c->snd_nxt - c->snd_una;
 	return b == NULL ? flight : flight - board_bytes(b, c->snd_nxt);
 }
 
-/* The scoreboard, taken from the pool when there is something to write on it. */
+/* The scoreboard, when there is something to write on it. */
 static struct board *board_get(struct tcp *t, struct conn *c)
 {
-	struct conn_cold *cold = conn_cold(t, c);
+	struct flight *f = tcp_flight_get(t, c);
 
-	if (cold->board != TCP_NONE)
-		return board_of(t, c);
-	cold->board = pool_get(&t->boards);
-	if (cold->board == TCP_NONE)
+	if (f == NULL)
 		return NULL; /* recovers as if there were no SACK */
-	board_init(board_of(t, c));
-	return board_of(t, c);
+	if (!f->has_board)
+		board_init(&f->board);
+	f->has_board = true;
+	return &f->board;
 }
 
 static void board_release(struct tcp *t, struct conn *c)
 {
-	struct conn_cold *cold = conn_cold(t, c);
+	struct flight *f = tcp_flight_of(t, c);
 
-	if (cold->board == TCP_NONE)
-		return;
-	pool_put(&t->boards, cold->board);
-	cold->board = TCP_NONE;
+	if (f != NULL)
+		f->has_board = false;
 }
 
 /* Takes the SACK blocks that make sense: whole, in order, between SND.UNA and SND.MAX. A D-SACK
@@ -79,7 +69,7 @@ uint32_t tcp_loss_sack(struct tcp *t, struct conn *c, const struct segment *s)
 static void enter_recovery(struct tcp *t, struct conn *c)
 {
 	struct conn_cold *cold = conn_cold(t, c);
-	const struct board *b = board_of(t, c);
+	const struct board *b = tcp_board_of(t, c);
 	const uint32_t mss = tcp_payload_max(t, c);
 	const bool sack = b != NULL && b->count > 0;
 	uint32_t flight = c->snd_max - c->snd_una;
@@ -137,19 +127,28 @@ static void recovery_ack(struct tcp *t, struct conn *c, const struct ack_news *n
 static bool is_loss(const struct tcp *t, const struct conn *c)
 {
 	const struct conn_cold *cold = conn_cold(t, c);
-	const struct board *b = board_of(t, c);
+	const struct board *b = tcp_board_of(t, c);
 
 	if (b != NULL && b->count > 0) {
-		const struct board_flight f = tcp_flight(t, c);
+		const struct board_flight f = tcp_board_flight(t, c);
 		return seq_ge(c->snd_una, cold->recover) &&
 		       (c->dupacks >= DUPACKS || board_lost_edge(b, &f) != c->snd_una);
 	}
 	return c->dupacks >= DUPACKS && seq_gt(c->snd_una, cold->recover);
 }
 
+/* RFC 7661: only a window that was used has shown that it may grow. */
+static void grow(struct tcp *t, struct conn *c, uint32_t bytes)
+{
+	if ((c->flags & CONN_CWND_LIMITED) != 0)
+		tcp_congestion_acked(t, c, bytes);
+	else
+		tcp_congestion_unlimited(t, c);
+}
+
 void tcp_loss_ack(struct tcp *t, struct conn *c, const struct ack_news *news)
 {
-	const struct board *b = board_of(t, c);
+	const struct board *b = tcp_board_of(t, c);
 	/* With SACK a duplicate is what tells something (RFC 6675 2). A peer that promised SACK
 	 * but has dropped what it got, or for which no scoreboard is free, is as one without. */
 	const bool duplicate = b != NULL ? news->sacked > 0 : news->duplicate;
@@ -159,16 +158,18 @@ void tcp_loss_ack(struct tcp *t, struct conn *c, const struct ack_news *news)
 	} else {
 		if (news->acked > 0)
 			c->dupacks = 0;
-		if (news->acked > 0 && (c->flags & CONN_CWND_LIMITED) != 0)
-			tcp_congestion_acked(t, c, news->acked);
+		if (news->acked > 0)
+			grow(t, c, news->acked);
 		if (duplicate && c->dupacks < UINT8_MAX)
 			c->dupacks++;
 		if (duplicate && is_loss(t, c))
 			enter_recovery(t, c);
 	}
-	b = board_of(t, c);
+	b = tcp_board_of(t, c);
 	if (b != NULL && b->count == 0 && (c->flags & CONN_RECOVERY_SACK) == 0)
 		board_release(t, c);
+	if (!tcp_flight_wanted(c))
+		tcp_flight_put(t, c);
 }
 
 /* Begins again at SND.UNA, as if nothing beyond it had been sent. */

@@ -13,13 +13,6 @@ static uint32_t queue_end(const struct conn *c)
 	return conn_send_end(c) + ((c->flags & CONN_FIN_QUEUED) != 0);
 }
 
-static struct board *board_of(const struct tcp *t, const struct conn *c)
-{
-	const uint32_t index = conn_cold(t, c)->board;
-
-	return index == TCP_NONE ? NULL : pool_at(&t->boards, index);
-}
-
 /* The segment [from, to), as payload and FIN. */
 static struct outgoing cut(const struct conn *c, struct tcp_range r)
 {
@@ -64,7 +57,7 @@ static bool is_silly(const struct tcp *t, const struct conn *c, const struct out
 /* New data, or after a timeout old data from SND.NXT on. False: nothing may be sent. */
 static bool choose_next(struct tcp *t, struct conn *c, struct outgoing *o)
 {
-	const struct board *b = board_of(t, c);
+	const struct board *b = tcp_board_of(t, c);
 	struct tcp_range within = {c->snd_nxt, queue_end(c)};
 
 	if (b != NULL && seq_lt(c->snd_nxt, c->snd_max)) {
@@ -93,8 +86,8 @@ static bool choose_next(struct tcp *t, struct conn *c, struct outgoing *o)
 /* RFC 6675 4, NextSeg (): lost data, new data, then what may be lost, then the rescue. */
 static bool choose_in_recovery(struct tcp *t, struct conn *c, struct outgoing *o)
 {
-	const struct board *b = board_of(t, c);
-	const struct board_flight f = tcp_flight(t, c);
+	const struct board *b = tcp_board_of(t, c);
+	const struct board_flight f = tcp_board_flight(t, c);
 	const uint32_t top = board_top(b, c->snd_una);
 	struct tcp_range hole;
 
@@ -120,7 +113,7 @@ static bool choose_in_recovery(struct tcp *t, struct conn *c, struct outgoing *o
 /* The first segment of a recovery, whatever cwnd says (RFC 5681 3.2, RFC 6675 5 (4.3)). */
 static bool choose_retransmit(struct tcp *t, struct conn *c, struct outgoing *o)
 {
-	const struct board *b = board_of(t, c);
+	const struct board *b = tcp_board_of(t, c);
 	struct tcp_range hole = {c->snd_una, c->snd_max};
 
 	c->flags &= ~(uint32_t)CONN_RETRANSMIT;
@@ -158,7 +151,7 @@ static void sent(struct tcp *t, struct conn *c, const struct outgoing *o)
 		counter_add(t->conf.counters, COUNTER_TCP_TX_BYTES,
 			o->size - RTE_MIN(o->size, c->snd_max - o->seq));
 	if ((c->flags & CONN_RECOVERY_SACK) != 0 &&
-		seq_lt(o->seq, board_top(board_of(t, c), c->snd_una)))
+		seq_lt(o->seq, board_top(tcp_board_of(t, c), c->snd_una)))
 		cold->high_rxt = seq_max(cold->high_rxt, end); /* not by the rescue */
 	c->snd_nxt = seq_ge(o->seq, c->snd_nxt) ? end : c->snd_nxt;
 	c->snd_max = seq_max(c->snd_max, end);
