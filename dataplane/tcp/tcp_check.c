@@ -26,6 +26,11 @@ static void check_flight(const struct tcp *t, const struct conn *c)
 	if (f == NULL)
 		return;
 	ASSERT(tcp_flight_wanted(c));
+	ASSERT((c->flags & CONN_RECOVERY_SACK) == 0 || f->prr.flight > 0);
+	ASSERT(f->tail.timer <= TAIL_REORDER);
+	ASSERT(f->tail.timer == TAIL_NONE || f->tail.rto_us >= c->retransmit_us);
+	ASSERT(f->tail.timer == TAIL_NONE || (c->flags & CONN_RECOVERY) == 0);
+	ASSERT(!f->has_hystart || f->hystart.rounds <= 5);
 	ASSERT(f->cubic.epoch_us <= t->now_us);
 	ASSERT(f->cubic.epoch_us == 0 || conn_cold(t, c)->congestion == TCP_CONGESTION_CUBIC);
 }

@@ -4,7 +4,7 @@
  * acknowledged bytes (only while cwnd is what limits sending, RFC 7661), of
  * losses, timeouts and idle times, and moves cwnd and ssthresh; nothing else
  * does, but for the inflation during RFC 6582's recovery (tcp_loss.c).
- * Spec: RFC 9438, 5681, 3465, 6928. CUBIC's curve itself is tcp_cubic.c's. */
+ * Spec: RFC 9438, 5681, 3465, 6928, 6937. CUBIC's curve itself is tcp_cubic.c's. */
 #include "dataplane/tcp/tcp_internal.h"
 
 enum {
@@ -102,14 +102,44 @@ void tcp_congestion_start(struct tcp *t, struct conn *c)
 	c->ssthresh = CWND_MAX;
 }
 
-void tcp_congestion_acked(struct tcp *t, struct conn *c, uint32_t bytes)
+/* RFC 9406 4.3: in the first slow start only, while ssthresh is what it was at the beginning. */
+static enum hystart_verdict ask_hystart(struct tcp *t, struct conn *c)
+{
+	struct flight *f = c->ssthresh == CWND_MAX ? tcp_flight_get(t, c) : NULL;
+
+	if (f == NULL)
+		return HYSTART_SLOW_START;
+	if (!f->has_hystart)
+		hystart_begin(&f->hystart, c->snd_nxt);
+	f->has_hystart = true;
+	return hystart_acked(&f->hystart, c->snd_una, c->snd_nxt);
+}
+
+void tcp_congestion_rtt(struct tcp *t, struct conn *c, uint32_t rtt_us)
+{
+	struct flight *f = tcp_flight_of(t, c);
+
+	if (f != NULL && f->has_hystart)
+		hystart_sample(&f->hystart, rtt_us);
+}
+
+static void slow_start(struct tcp *t, struct conn *c, uint32_t bytes)
 {
 	const uint32_t mss = tcp_payload_max(t, c);
+	/* RFC 3465 2.3: L = 2, and 1 in the slow start after a timeout. */
+	const bool after = seq_lt(c->snd_una, conn_cold(t, c)->recover);
+	const uint32_t more = RTE_MIN(bytes, after ? mss : 2 * mss);
+	const enum hystart_verdict verdict = ask_hystart(t, c);
 
+	c->cwnd += verdict == HYSTART_SLOW_START ? more : more / 4;
+	if (verdict == HYSTART_OVER)
+		c->ssthresh = c->cwnd;
+}
+
+void tcp_congestion_acked(struct tcp *t, struct conn *c, uint32_t bytes)
+{
 	if (c->cwnd < c->ssthresh) {
-		/* RFC 3465 2.3: L = 2, and 1 in the slow start after a timeout. */
-		const bool after = seq_lt(c->snd_una, conn_cold(t, c)->recover);
-		c->cwnd += RTE_MIN(bytes, after ? mss : 2 * mss);
+		slow_start(t, c, bytes);
 	} else {
 		algorithm(t, c)->acked(t, c, bytes);
 	}
@@ -131,6 +161,26 @@ void tcp_congestion_loss(struct tcp *t, struct conn *c, uint32_t flight)
 	algorithm(t, c)->loss(t, c, flight);
 	c->cwnd = c->ssthresh;
 	conn_cold(t, c)->acked_bytes = 0;
+}
+
+/* RFC 6937 3, with the slow start reduction bound: the window shrinks to ssthresh in step with what
+ * arrives, and grows to it by no more than a segment beyond that. */
+void tcp_congestion_prr(struct tcp *t, struct conn *c, uint32_t delivered)
+{
+	struct prr *p = &tcp_flight_of(t, c)->prr;
+	const uint32_t pipe = tcp_in_flight(t, c);
+	uint64_t may = 0;
+
+	p->delivered += delivered;
+	if (pipe > c->ssthresh) {
+		may = ((uint64_t)p->delivered * c->ssthresh + p->flight - 1) / p->flight;
+		may = may > p->out ? may - p->out : 0;
+	} else {
+		const uint32_t due = p->delivered > p->out ? p->delivered - p->out : 0;
+		may = RTE_MAX(due, delivered) + tcp_payload_max(t, c);
+		may = RTE_MIN(may, (uint64_t)c->ssthresh - pipe);
+	}
+	c->cwnd = pipe + (uint32_t)may;
 }
 
 /* RFC 5681 3.1: the second and later timeouts of the same data leave ssthresh alone. RFC 9438 4.8:

@@ -27,7 +27,11 @@ struct flight *tcp_flight_get(struct tcp *t, struct conn *c)
 		return NULL;
 	struct flight *f = tcp_flight_of(t, c);
 	f->has_board = false; /* the board itself is written when it is used */
+	f->has_hystart = false;
 	f->cubic = (struct cubic){0};
+	f->prr = (struct prr){0};
+	f->tail = (struct tail){0};
+	f->undo = (struct undo){0};
 	return f;
 }
 

@@ -8,10 +8,14 @@
 
 struct board_flight tcp_board_flight(const struct tcp *t, const struct conn *c)
 {
+	const struct flight *f = tcp_flight_of(t, c);
+	const bool late = f != NULL && f->tail.has_lost_edge;
+
 	return (struct board_flight){.una = c->snd_una,
 		.max = c->snd_max,
 		.high_rxt = seq_max(conn_cold(t, c)->high_rxt, c->snd_una),
-		.mss = tcp_payload_max(t, c)};
+		.mss = tcp_payload_max(t, c),
+		.lost = late ? seq_max(f->tail.lost_edge, c->snd_una) : c->snd_una};
 }
 
 uint32_t tcp_in_flight(const struct tcp *t, const struct conn *c)
@@ -47,6 +51,13 @@ static void board_release(struct tcp *t, struct conn *c)
 		f->has_board = false;
 }
 
+uint32_t tcp_loss_held(const struct tcp *t, const struct conn *c)
+{
+	const struct board *b = tcp_board_of(t, c);
+
+	return b == NULL ? 0 : board_bytes(b, c->snd_max);
+}
+
 /* Takes the SACK blocks that make sense: whole, in order, between SND.UNA and SND.MAX. A D-SACK
  * lies below SND.UNA or inside another block, and so tells nothing new here. */
 uint32_t tcp_loss_sack(struct tcp *t, struct conn *c, const struct segment *s)
@@ -77,24 +88,29 @@ static void enter_recovery(struct tcp *t, struct conn *c)
 	if (!sack) /* RFC 3042 3: what limited transmit sent does not count */
 		flight -= RTE_MIN(flight / 2, (DUPACKS - 1) * mss);
 	counter_add(t->conf.counters, COUNTER_TCP_FAST_RECOVERIES, 1);
+	tcp_tail_disarm(t, c);
 	tcp_congestion_loss(t, c, flight);
 	cold->recover = c->snd_max;
 	cold->high_rxt = c->snd_una;
 	c->snd_nxt = c->snd_max;
 	c->flags |= CONN_RECOVERY | CONN_RETRANSMIT;
 	c->flags &= ~(uint32_t)(CONN_RESCUED | CONN_TIMING);
-	if (sack)
+	if (sack) {
 		c->flags |= CONN_RECOVERY_SACK;
-	else
+		tcp_flight_of(t, c)->prr = (struct prr){.flight = c->snd_max - c->snd_una};
+	} else {
 		c->cwnd += DUPACKS * mss; /* RFC 6582 3.2 (2): they have left the network */
+	}
 }
 
 static void leave_recovery(struct tcp *t, struct conn *c)
 {
 	const uint32_t mss = tcp_payload_max(t, c);
 
-	/* RFC 6582 3.2 (3), first option; in RFC 6675 cwnd is ssthresh already. */
-	if ((c->flags & CONN_RECOVERY_SACK) == 0) {
+	/* RFC 6937 3; RFC 6582 3.2 (3), first option. */
+	if ((c->flags & CONN_RECOVERY_SACK) != 0) {
+		c->cwnd = c->ssthresh;
+	} else {
 		const uint32_t flight = RTE_MAX(c->snd_max - c->snd_una, mss) + mss;
 		c->cwnd = RTE_MIN(c->ssthresh, flight);
 	}
@@ -146,6 +162,14 @@ static void grow(struct tcp *t, struct conn *c, uint32_t bytes)
 		tcp_congestion_unlimited(t, c);
 }
 
+void tcp_loss_reordered(struct tcp *t, struct conn *c)
+{
+	const struct board *b = tcp_board_of(t, c);
+
+	if (b != NULL && b->count > 0 && (c->flags & CONN_RECOVERY) == 0 && is_loss(t, c))
+		enter_recovery(t, c);
+}
+
 void tcp_loss_ack(struct tcp *t, struct conn *c, const struct ack_news *news)
 {
 	const struct board *b = tcp_board_of(t, c);
@@ -165,6 +189,9 @@ void tcp_loss_ack(struct tcp *t, struct conn *c, const struct ack_news *news)
 		if (duplicate && is_loss(t, c))
 			enter_recovery(t, c);
 	}
+	tcp_tail_ack(t, c, news);
+	if ((c->flags & CONN_RECOVERY_SACK) != 0)
+		tcp_congestion_prr(t, c, news->delivered);
 	b = tcp_board_of(t, c);
 	if (b != NULL && b->count == 0 && (c->flags & CONN_RECOVERY_SACK) == 0)
 		board_release(t, c);
@@ -175,7 +202,11 @@ void tcp_loss_ack(struct tcp *t, struct conn *c, const struct ack_news *news)
 /* Begins again at SND.UNA, as if nothing beyond it had been sent. */
 void tcp_loss_restart(struct tcp *t, struct conn *c)
 {
+	struct flight *f = tcp_flight_of(t, c);
+
 	board_release(t, c);
+	if (f != NULL)
+		f->tail = (struct tail){0};
 	conn_cold(t, c)->recover = c->snd_max;
 	c->snd_nxt = c->snd_una;
 	c->dupacks = 0;
@@ -185,6 +216,7 @@ void tcp_loss_restart(struct tcp *t, struct conn *c)
 /* RFC 6298 5.4 and RFC 5681 3.1: everything is taken for lost. */
 void tcp_loss_timeout(struct tcp *t, struct conn *c)
 {
+	tcp_undo_remember(t, c);
 	tcp_congestion_timeout(t, c, c->snd_max - c->snd_una);
 	tcp_loss_restart(t, c);
 }

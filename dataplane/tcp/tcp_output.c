@@ -147,12 +147,16 @@ static void sent(struct tcp *t, struct conn *c, const struct outgoing *o)
 	}
 	if (c->snd_una == c->snd_max)
 		c->progress_us = t->now_us;
-	if (seq_gt(end, c->snd_max))
+	if (seq_gt(end, c->snd_max)) {
 		counter_add(t->conf.counters, COUNTER_TCP_TX_BYTES,
 			o->size - RTE_MIN(o->size, c->snd_max - o->seq));
+		tcp_tail_disarm(t, c); /* counted from the last new segment */
+	}
 	if ((c->flags & CONN_RECOVERY_SACK) != 0 &&
 		seq_lt(o->seq, board_top(tcp_board_of(t, c), c->snd_una)))
 		cold->high_rxt = seq_max(cold->high_rxt, end); /* not by the rescue */
+	if ((c->flags & CONN_RECOVERY_SACK) != 0)
+		tcp_flight_of(t, c)->prr.out += o->size;
 	c->snd_nxt = seq_ge(o->seq, c->snd_nxt) ? end : c->snd_nxt;
 	c->snd_max = seq_max(c->snd_max, end);
 	cold->sent_us = t->now_us;
@@ -185,12 +189,44 @@ static bool send_probe(struct tcp *t, struct conn *c)
 	return true;
 }
 
+/* RFC 8985 7.3: new data if there is any that may go but for cwnd, else the last segment again. */
+static bool send_tail_probe(struct tcp *t, struct conn *c)
+{
+	const uint32_t mss = tcp_payload_max(t, c);
+	const uint32_t last = c->snd_max - RTE_MIN(mss, c->snd_max - c->snd_una);
+	struct outgoing o;
+	bool again = false;
+
+	if (!cut_within(t, c, (struct tcp_range){c->snd_nxt, queue_end(c)}, &o) ||
+		is_silly(t, c, &o)) {
+		again = true;
+		if (!cut_within(t, c, (struct tcp_range){last, c->snd_max}, &o))
+			return true;
+	}
+	if (!tcp_emit(t, c, &o))
+		return false;
+	sent(t, c, &o);
+	tcp_tail_sent(t, c, again);
+	return true;
+}
+
+/* Is a probe due? In a recovery, or after a timeout, other rules decide. */
+static bool tail_probe_is_due(const struct tcp *t, const struct conn *c)
+{
+	const struct flight *f = tcp_flight_of(t, c);
+
+	return f != NULL && f->tail.due && (c->flags & CONN_RECOVERY) == 0 &&
+	       c->snd_nxt == c->snd_max && c->snd_una != c->snd_max;
+}
+
 /* All that may be sent now. False: no room or no buffer. */
 static bool send_data(struct tcp *t, struct conn *c)
 {
 	struct outgoing o;
 
 	if ((c->flags & CONN_PROBE) != 0 && !send_probe(t, c))
+		return false;
+	if (tail_probe_is_due(t, c) && !send_tail_probe(t, c))
 		return false;
 	if (c->snd_una == c->snd_max && c->send_bytes > 0)
 		tcp_congestion_idle(t, c, t->now_us);
@@ -211,6 +247,7 @@ static bool send_data(struct tcp *t, struct conn *c)
 		c->retransmit_us = t->now_us + tcp_rto_us(t, c);
 		c->progress_us = t->now_us;
 	}
+	tcp_tail_arm(t, c);
 	return true;
 }
 

@@ -114,6 +114,8 @@ static bool retransmit_timeout(struct tcp *t, struct conn *c, uint64_t now_us)
 {
 	if (!conn_is_synchronized(c))
 		return syn_timeout(t, c, now_us);
+	if (tcp_tail_fire(t, c, now_us))
+		return true;
 	if ((c->flags & CONN_PERSIST) != 0 || c->snd_wnd == 0) {
 		tcp_loss_restart(t, c);
 		c->flags |= CONN_PERSIST | CONN_PROBE;
