@@ -25,7 +25,7 @@ static void *carve(struct layout *l, size_t size)
 
 static uint32_t flights_count(const struct tcp_conf *conf)
 {
-	return conf->connections_max / 16 + FLIGHTS_SPARE;
+	return conf->connections_max / 8 + FLIGHTS_SPARE;
 }
 
 static uint32_t tuples_count(const struct tcp_conf *conf)

@@ -43,7 +43,7 @@ static void cubic_on_acked(struct tcp *t, struct conn *c, uint32_t bytes)
 		.mss = tcp_payload_max(t, c),
 		.bytes = bytes,
 		.srtt_us = c->srtt_us};
-	struct flight *f = tcp_flight_get(t, c);
+	struct flight *f = tcp_flight_get(t, c, false);
 
 	if (f == NULL) {
 		reno_acked(t, c, bytes);
@@ -59,7 +59,7 @@ static void cubic_on_loss(struct tcp *t, struct conn *c, uint32_t flight)
 {
 	struct conn_cold *cold = conn_cold(t, c);
 	const uint64_t cut = (uint64_t)flight * CUBIC_BETA_TENTHS / 10;
-	struct flight *f = tcp_flight_get(t, c);
+	struct flight *f = tcp_flight_get(t, c, true);
 
 	c->ssthresh = RTE_MAX((uint32_t)cut, 2 * tcp_payload_max(t, c));
 	cold->w_max = cubic_w_max(c->cwnd, cold->w_max);
@@ -105,7 +105,7 @@ void tcp_congestion_start(struct tcp *t, struct conn *c)
 /* RFC 9406 4.3: in the first slow start only, while ssthresh is what it was at the beginning. */
 static enum hystart_verdict ask_hystart(struct tcp *t, struct conn *c)
 {
-	struct flight *f = c->ssthresh == CWND_MAX ? tcp_flight_get(t, c) : NULL;
+	struct flight *f = c->ssthresh == CWND_MAX ? tcp_flight_get(t, c, false) : NULL;
 
 	if (f == NULL)
 		return HYSTART_SLOW_START;

@@ -14,13 +14,13 @@ bool tcp_flight_wanted(const struct conn *c)
 	return c->snd_una != c->snd_max || c->send_bytes > 0;
 }
 
-struct flight *tcp_flight_get(struct tcp *t, struct conn *c)
+struct flight *tcp_flight_get(struct tcp *t, struct conn *c, bool lost)
 {
 	struct conn_cold *cold = conn_cold(t, c);
 
 	if (cold->flight != TCP_NONE)
 		return tcp_flight_of(t, c);
-	if (!tcp_flight_wanted(c))
+	if (!tcp_flight_wanted(c) || (!lost && t->flights.out >= t->flights.count / 2))
 		return NULL;
 	cold->flight = pool_get(&t->flights);
 	if (cold->flight == TCP_NONE)

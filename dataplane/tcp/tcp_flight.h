@@ -53,9 +53,9 @@ struct tcp;
 struct conn;
 struct segment;
 
-/* tcp_flight.c: a connection's flight; NULL: it has none, or none is free */
+/* tcp_flight.c: a connection's flight; NULL: it has none. Half are kept for those that `lost`. */
 struct flight *tcp_flight_of(const struct tcp *t, const struct conn *c);
-struct flight *tcp_flight_get(struct tcp *t, struct conn *c);
+struct flight *tcp_flight_get(struct tcp *t, struct conn *c, bool lost);
 bool tcp_flight_wanted(const struct conn *c);
 void tcp_flight_put(struct tcp *t, struct conn *c);
 struct board *tcp_board_of(const struct tcp *t, const struct conn *c);

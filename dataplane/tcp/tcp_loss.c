@@ -33,7 +33,7 @@ uint32_t tcp_in_flight(const struct tcp *t, const struct conn *c)
 /* The scoreboard, when there is something to write on it. */
 static struct board *board_get(struct tcp *t, struct conn *c)
 {
-	struct flight *f = tcp_flight_get(t, c);
+	struct flight *f = tcp_flight_get(t, c, true);
 
 	if (f == NULL)
 		return NULL; /* recovers as if there were no SACK */

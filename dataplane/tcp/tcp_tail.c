@@ -61,7 +61,7 @@ void tcp_tail_arm(struct tcp *t, struct conn *c)
 
 	if (!may_probe(t, c) || t->now_us + wait_us >= c->retransmit_us)
 		return;
-	struct flight *f = tcp_flight_get(t, c);
+	struct flight *f = tcp_flight_get(t, c, false);
 	if (f != NULL)
 		bring_forward(c, f, TAIL_PROBE, t->now_us + wait_us);
 }

@@ -10,7 +10,7 @@
 /* Before the first timeout of some data changes anything. */
 void tcp_undo_remember(struct tcp *t, struct conn *c)
 {
-	struct flight *f = tcp_flight_get(t, c);
+	struct flight *f = tcp_flight_get(t, c, true);
 	const uint32_t flight = c->snd_max - c->snd_una;
 
 	if (f == NULL || (c->flags & CONN_TIMESTAMPS) == 0 || conn_cold(t, c)->backoff != 0)
