@@ -72,11 +72,14 @@ static void a_choice_is_one_of_its_words(void)
 
 	config_defaults(&c);
 	CU_ASSERT_STRING_EQUAL(c.durability, "synced");
+	CU_ASSERT_STRING_EQUAL(c.congestion, "cubic");
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
 		snprintf(yaml, sizeof(yaml), "storage:\n  durability: %s\n", words[i]);
 		CU_ASSERT(parse(yaml, &c) == ERR_NONE);
 		CU_ASSERT_STRING_EQUAL(c.durability, words[i]);
 	}
+	CU_ASSERT(parse("tcp:\n  congestion: newreno\n", &c) == ERR_NONE);
+	CU_ASSERT_STRING_EQUAL(c.congestion, "newreno");
 }
 
 /* 112 bytes */

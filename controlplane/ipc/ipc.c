@@ -108,6 +108,7 @@ static enum err read_facts(struct span body, struct ipc_facts *out)
 	out->config.nic[sizeof(out->config.nic) - 1] = '\0';
 	out->config.interface[sizeof(out->config.interface) - 1] = '\0';
 	out->config.durability[sizeof(out->config.durability) - 1] = '\0';
+	out->config.congestion[sizeof(out->config.congestion) - 1] = '\0';
 	out->impair[sizeof(out->impair) - 1] = '\0';
 	return e;
 }

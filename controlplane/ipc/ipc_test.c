@@ -285,6 +285,7 @@ static void malformed_replies_are_refused(void)
 	CU_ASSERT(ipc_decode_reply(span_of(message, size), &out) == ERR_NONE);
 	CU_ASSERT(strnlen(out.facts.config.nic, 16) == 15);
 	CU_ASSERT(strnlen(out.facts.config.durability, 8) == 7);
+	CU_ASSERT(strnlen(out.facts.config.congestion, 8) == 7);
 	snprintf(reply.text, sizeof(reply.text), "no");
 	reply.type = IPC_REFUSED;
 	size = ipc_encode_reply(&reply, message);

@@ -48,6 +48,7 @@ struct shm_config {
 	uint64_t wal_bytes_max;
 	uint64_t sync_interval_us; /* journal: until the next sync */
 	char durability[8];        /* "synced", "journal", "memory" */
+	char congestion[8];        /* "cubic", "newreno" */
 	uint64_t connect_timeout_us, grant_timeout_us, park_timeout_us;
 	uint64_t takeover_timeout_us; /* how long a CONNECT waits for the end of an older one */
 	uint64_t tcp_keepalive_us;

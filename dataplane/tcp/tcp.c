@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { MTU_DEFAULT = 1500, IPV4_TCP_HEADERS = 40, BOARDS_SPARE = 64, AHEAD_MIN = 8 };
+enum { MTU_DEFAULT = 1500, IPV4_TCP_HEADERS = 40, FLIGHTS_SPARE = 64, AHEAD_MIN = 8 };
 
 /* Carves one block into parts, or, with no base, only measures. */
 struct layout {
@@ -23,9 +23,9 @@ static void *carve(struct layout *l, size_t size)
 	return part;
 }
 
-static uint32_t boards_count(const struct tcp_conf *conf)
+static uint32_t flights_count(const struct tcp_conf *conf)
 {
-	return conf->connections_max / 16 + BOARDS_SPARE;
+	return conf->connections_max / 8 + FLIGHTS_SPARE;
 }
 
 static uint32_t tuples_count(const struct tcp_conf *conf)
@@ -42,7 +42,7 @@ static size_t lay_out(struct tcp *t, const struct tcp_conf *conf, uint8_t *base)
 	void *table = carve(&l, tcp_table_bytes(tuples_count(conf)));
 	void *timers = carve(&l, wheel_nodes(conf->connections_max) * sizeof(struct wheel_node));
 	void *nodes = carve(&l, pool_bytes(conf->send_nodes_max, sizeof(struct send_node)));
-	void *boards = carve(&l, pool_bytes(boards_count(conf), sizeof(struct board)));
+	void *flights = carve(&l, pool_bytes(flights_count(conf), sizeof(struct flight)));
 	void *trace = carve(&l, TCP_TRACE_RECORDS * sizeof(uint64_t));
 	void *timewaits = carve(&l, tcp_timewait_bytes(conf->time_wait_max));
 	void *halves = carve(&l, tcp_half_bytes(conf->half_open_max));
@@ -55,7 +55,7 @@ static size_t lay_out(struct tcp *t, const struct tcp_conf *conf, uint8_t *base)
 	tcp_table_init(&t->table, table, tuples_count(conf));
 	wheel_init(&t->wheel, timers, conf->connections_max, t->now_us);
 	pool_init(&t->nodes, nodes, conf->send_nodes_max, sizeof(struct send_node));
-	pool_init(&t->boards, boards, boards_count(conf), sizeof(struct board));
+	pool_init(&t->flights, flights, flights_count(conf), sizeof(struct flight));
 	tcp_timewait_init(t, timewaits);
 	tcp_half_init(t, halves);
 	return l.at;
@@ -74,7 +74,7 @@ size_t tcp_used(const struct tcp *t)
 	const size_t half = t->halves.out * 2 * sizeof(struct tcp_table_entry);
 
 	return t->conns_used * conn + t->timewait_used * timewait + half + pool_used(&t->halves) +
-	       pool_used(&t->nodes) + pool_used(&t->boards);
+	       pool_used(&t->nodes) + pool_used(&t->flights);
 }
 
 /* Shares of the pools, so that neither data nor one connection can take all of them. */

@@ -7,20 +7,20 @@
  * buffers do not outlive tcp_flush: what was not consumed is copied into `held`
  * buffers, or is not acknowledged if there are none.
  *
- * Spec: RFC 9293, 5681, 6298, 6675, 2018, 7323, 5961, 6528, 6691, 1122. Not here: IP (net.h), what
- * the bytes mean. Several stacks may live in one process. */
+ * Spec: RFC 9293, 9438, 5681, 6298, 6675, 2018, 7323, 5961, 6528, 6691, 1122. Not here: IP (net.h),
+ * what the bytes mean. Several stacks may live in one process. */
 #pragma once
 #include "dataplane/net/net.h"
+#include "dataplane/tcp/tcp_congestion.h"
 #include "dataplane/tcp/tcp_live.h"
 
 struct tcp;
-
 struct tcp_conf {
 	struct net *net;
 	rte_be32_t address; /* ours, the source of tcp_connect */
 	uint16_t mtu;       /* bytes of an IP packet; 0: 1500 */
 	uint16_t worker, box;
-	uint32_t connections_max;
+	uint32_t connections_max, keepalive_probes;
 	uint32_t half_open_max;      /* handshakes of all listeners; beyond it SYN cookies */
 	uint32_t time_wait_max;      /* the oldest gives way */
 	uint32_t receive_window_max; /* bytes a peer may have under way to us */
@@ -28,8 +28,8 @@ struct tcp_conf {
 	uint32_t send_nodes_max;     /* pieces in all send queues together */
 	uint64_t time_wait_us;       /* 2 MSL */
 	uint64_t keepalive_us, keepalive_interval_us; /* idle before the first probe; 0: off */
-	uint32_t keepalive_probes;
-	uint64_t user_timeout_us;    /* unacknowledged data for so long: give up */
+	uint64_t user_timeout_us;                     /* unacknowledged data for so long: give up */
+	enum tcp_congestion congestion;
 	struct rte_mempool *headers; /* header and small segments out; reserve kept for control */
 	struct rte_mempool *copies;  /* bytes given to tcp_send */
 	struct rte_mempool *held;    /* received bytes that wait, out-of-order ones too */

@@ -35,32 +35,47 @@ uint32_t tcp_rto_us(const struct tcp *t, const struct conn *c)
 	return (uint32_t)RTE_MIN((uint64_t)c->rto_us << doublings, (uint64_t)RTO_MAX_US);
 }
 
-/* A sample, if this ACK gives one: from the segment being timed, else from the timestamp, which is
- * good for retransmitted segments too (RFC 7323 4.1). */
+static void sample(struct tcp *t, struct conn *c, uint64_t rtt_us)
+{
+	tcp_rtt_sample(c, rtt_us);
+	tcp_congestion_rtt(t, c, (uint32_t)RTE_MIN(rtt_us, (uint64_t)RTT_MAX_US));
+	conn_cold(t, c)->backoff = 0;
+}
+
+/* RFC 7323 4.1: the round trip that the echo tells, good for retransmitted segments too; 0: none.
+ */
+static uint64_t echoed_us(const struct conn *c, const struct segment *s)
+{
+	const uint32_t ms = tcp_timestamp(c, s->now_us) - s->h.options.tsecr;
+
+	if ((c->flags & CONN_TIMESTAMPS) == 0 || !s->h.options.has_timestamps)
+		return 0;
+	if (ms > RTT_MAX_US / 1000)
+		return 0; /* not an echo of ours */
+	return (uint64_t)RTE_MAX(ms, 1u) * 1000;
+}
+
+/* A sample, if this ACK gives one: from the segment being timed, else from the timestamp. */
 static void measure(struct tcp *t, struct conn *c, const struct segment *s)
 {
-	struct conn_cold *cold = conn_cold(t, c);
+	const struct conn_cold *cold = conn_cold(t, c);
+	const uint64_t rtt_us = echoed_us(c, s);
 
-	if ((c->flags & CONN_TIMING) != 0) {
-		if (seq_le(s->h.ack, c->rtt_seq))
-			return;
+	if ((c->flags & CONN_TIMING) == 0) {
+		if (rtt_us != 0)
+			sample(t, c, rtt_us);
+	} else if (seq_gt(s->h.ack, c->rtt_seq)) {
 		c->flags &= ~(uint32_t)CONN_TIMING;
-		tcp_rtt_sample(c, s->now_us - cold->rtt_start_us);
-		cold->backoff = 0;
-		return;
+		sample(t, c, s->now_us - cold->rtt_start_us);
+	} else if (rtt_us != 0) {
+		tcp_congestion_rtt(t, c, (uint32_t)rtt_us);
 	}
-	if ((c->flags & CONN_TIMESTAMPS) == 0 || !s->h.options.has_timestamps)
-		return;
-	const uint32_t ms = tcp_timestamp(c, s->now_us) - s->h.options.tsecr;
-	if (ms > RTT_MAX_US / 1000)
-		return; /* not an echo of ours */
-	tcp_rtt_sample(c, (uint64_t)RTE_MAX(ms, 1u) * 1000);
-	cold->backoff = 0;
 }
 
 /* RFC 6298 5.2, 5.3. */
-static void restart_timer(const struct tcp *t, struct conn *c, uint64_t now_us)
+static void restart_timer(struct tcp *t, struct conn *c, uint64_t now_us)
 {
+	tcp_tail_disarm(t, c);
 	c->retransmit_us = c->snd_una == c->snd_max ? 0 : now_us + tcp_rto_us(t, c);
 }
 
@@ -74,8 +89,8 @@ static void advance(struct tcp *t, struct conn *c, const struct segment *s)
 	c->snd_una = ack;
 	c->snd_nxt = seq_max(c->snd_nxt, ack);
 	tcp_sendq_acked(t, c, ack);
-	if (cold->board != TCP_NONE)
-		board_advance(pool_at(&t->boards, cold->board), ack);
+	if (tcp_board_of(t, c) != NULL)
+		board_advance(tcp_board_of(t, c), ack);
 	c->progress_us = s->now_us;
 	if ((c->flags & CONN_PERSIST) != 0)
 		cold->backoff = 0;
@@ -103,6 +118,7 @@ static bool update_window(struct tcp *t, struct conn *c, const struct segment *s
 /* A window that was closed, or too small to use, has opened: no more probing. */
 static void end_persist(struct tcp *t, struct conn *c)
 {
+	tcp_tail_disarm(t, c);
 	c->flags &= ~(uint32_t)(CONN_PERSIST | CONN_PROBE);
 	conn_cold(t, c)->backoff = 0;
 	c->retransmit_us = c->snd_una == c->snd_nxt ? 0 : t->now_us + tcp_rto_us(t, c);
@@ -112,6 +128,7 @@ void tcp_ack_process(struct tcp *t, struct conn *c, const struct segment *s, str
 {
 	const uint32_t ack = s->h.ack;
 	const uint32_t window = c->snd_wnd;
+	const uint32_t held = tcp_loss_held(t, c);
 	struct ack_news news = {0};
 
 	if (seq_lt(ack, c->snd_una))
@@ -119,11 +136,16 @@ void tcp_ack_process(struct tcp *t, struct conn *c, const struct segment *s, str
 	news.acked = ack - c->snd_una;
 	if (news.acked > 0)
 		advance(t, c, s);
+	if (news.acked > 0)
+		tcp_undo_ack(t, c, s, news.acked);
 	const bool window_changed = update_window(t, c, s);
 	/* RFC 5681 2: nothing new, nothing in it, and something is on its way. */
 	news.duplicate = news.acked == 0 && s->size == 0 && !window_changed &&
 			 (s->h.flags & TCP_FIN) == 0 && c->snd_una != c->snd_max;
 	news.sacked = tcp_loss_sack(t, c, s);
+	news.dsack = s->h.options.sack_count > 0 && (c->flags & CONN_SACK) != 0 &&
+		     seq_le(s->h.options.sack[0].right, ack);
+	news.delivered = news.acked + tcp_loss_held(t, c) - held;
 	if ((c->flags & CONN_PERSIST) != 0 || c->snd_wnd == 0)
 		c->progress_us = s->now_us; /* it answers probes: RFC 9293 3.8.6.1 */
 	if ((c->flags & CONN_PERSIST) != 0 && c->snd_wnd > window)

@@ -15,10 +15,29 @@ static void check_list(const struct tcp *t, const struct conn_list *list, uint32
 	ASSERT(last == list->tail);
 }
 
+/* RFC 9438: an epoch is one of congestion avoidance, and W_max was a window once. */
+static void check_flight(const struct tcp *t, const struct conn *c)
+{
+	const struct flight *f = tcp_flight_of(t, c);
+
+	ASSERT(c->cwnd <= CUBIC_CWND_MAX);
+	ASSERT(conn_cold(t, c)->w_max <= CUBIC_CWND_MAX);
+	ASSERT(conn_cold(t, c)->congestion < TCP_CONGESTIONS);
+	if (f == NULL)
+		return;
+	ASSERT(tcp_flight_wanted(c));
+	ASSERT((c->flags & CONN_RECOVERY_SACK) == 0 || f->prr.flight > 0);
+	ASSERT(f->tail.timer <= TAIL_REORDER);
+	ASSERT(f->tail.timer == TAIL_NONE || f->tail.rto_us >= c->retransmit_us);
+	ASSERT(f->tail.timer == TAIL_NONE || (c->flags & CONN_RECOVERY) == 0);
+	ASSERT(!f->has_hystart || f->hystart.rounds <= 5);
+	ASSERT(f->cubic.epoch_us <= t->now_us);
+	ASSERT(f->cubic.epoch_us == 0 || conn_cold(t, c)->congestion == TCP_CONGESTION_CUBIC);
+}
+
 /* RFC 9293 3.3.1's relations, and what the flags promise. */
 static void check_sending(const struct tcp *t, const struct conn *c)
 {
-	const struct conn_cold *cold = conn_cold(t, c);
 	const uint32_t end = conn_send_end(c) + ((c->flags & CONN_FIN_QUEUED) != 0);
 
 	ASSERT(seq_le(c->snd_una, c->snd_nxt));
@@ -33,12 +52,13 @@ static void check_sending(const struct tcp *t, const struct conn *c)
 	ASSERT(c->snd_una == c->snd_max || c->retransmit_us != 0 ||
 		(c->flags & CONN_ON_OUTPUT) != 0);
 	ASSERT((c->flags & CONN_RECOVERY_SACK) == 0 ||
-		((c->flags & CONN_RECOVERY) != 0 && cold->board != TCP_NONE));
+		((c->flags & CONN_RECOVERY) != 0 && tcp_board_of(t, c) != NULL));
 	ASSERT((c->flags & CONN_RECOVERY) == 0 || c->snd_nxt == c->snd_max);
-	if (cold->board == TCP_NONE)
+	check_flight(t, c);
+	if (tcp_board_of(t, c) == NULL)
 		return;
-	const struct board_flight f = tcp_flight(t, c);
-	board_check(pool_at(&t->boards, cold->board), &f);
+	const struct board_flight f = tcp_board_flight(t, c);
+	board_check(tcp_board_of(t, c), &f);
 }
 
 static void check_receiving(const struct tcp *t, const struct conn *c)

@@ -42,7 +42,7 @@ struct conn *tcp_conn_get(struct tcp *t, const struct tcp_tuple *tuple)
 		.rto_us = RTO_INITIAL_US};
 	unpoison(&t->colds[index], sizeof(t->colds[index]));
 	t->colds[index] = (struct conn_cold){
-		.board = TCP_NONE, .rexmit_node = TCP_NONE, .listener = TCP_LISTENERS};
+		.flight = TCP_NONE, .rexmit_node = TCP_NONE, .listener = TCP_LISTENERS};
 	tcp_trace(t, c, TCP_WHAT_OPENED, c->generation);
 	tcp_table_insert(&t->table, tuple, index);
 	t->conns_used++;
@@ -188,9 +188,7 @@ void tcp_conn_finish(struct tcp *t, struct conn *c, enum err why)
 	detach(t, c);
 	tcp_sendq_free(t, c);
 	tcp_ahead_free(t, c);
-	if (cold->board != TCP_NONE)
-		pool_put(&t->boards, cold->board);
-	cold->board = TCP_NONE;
+	tcp_flight_put(t, c);
 	cold->why = why;
 	tcp_set_state(t, c, STATE_CLOSED);
 	if (why != ERR_NONE || c->recv_bytes == 0 || (c->flags & CONN_KNOWN) == 0) {

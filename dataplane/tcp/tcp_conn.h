@@ -3,7 +3,7 @@
  * The hot half is what a segment in order and its acknowledgement touch; the
  * cold half serves set-up, loss and the end. Sequence variables carry their
  * RFC 9293 3.3.1 names. Everything else a connection uses (queue nodes,
- * scoreboards, buffers) is taken from pools while it is needed, so an idle
+ * flights, buffers) is taken from pools while it is needed, so an idle
  * connection costs these two records. */
 #pragma once
 #include "dataplane/base/assert.h"
@@ -110,15 +110,15 @@ struct conn_cold {
 	uint64_t sent_us;      /* last data segment, for restart after idle */
 	uint64_t ts_recent_us; /* when ts_recent was taken */
 	uint64_t probe_us;     /* last keepalive probe; when draining began */
-	uint64_t challenge_us; /* start of the period that challenge_left belongs to */
-	uint64_t path_us;      /* when mss < mss_max is forgotten */
+	uint32_t challenge_ms; /* start of the period that challenge_left belongs to; 0: none */
+	uint32_t path_s;       /* when mss < mss_max is forgotten */
 	uint32_t iss, irs;
 	uint32_t snd_wnd_max;
-	uint32_t acked_bytes; /* of RFC 3465's appropriate byte counting */
+	uint32_t acked_bytes, w_max; /* byte counting of RFC 3465; of RFC 9438, 0: not known */
 	/* loss recovery */
 	uint32_t recover;  /* RecoveryPoint: SND.MAX when it began */
 	uint32_t high_rxt; /* retransmitted up to here in this recovery */
-	uint32_t board;    /* scoreboard in its pool, or TCP_NONE */
+	uint32_t flight;   /* in its pool (tcp_flight.h), or TCP_NONE */
 	uint32_t rexmit_node, rexmit_seq, retransmits; /* cursor; segments sent again, SYNs too */
 	/* out of order */
 	struct rte_mbuf *ahead_head, *ahead_tail; /* by sequence number, in hash.usr */
@@ -134,7 +134,7 @@ struct conn_cold {
 	uint8_t backoff; /* doublings of the retransmission timeout */
 	uint8_t keepalive_sent;
 	uint8_t challenge_left;
-	uint8_t congestion; /* row of tcp_cc.c's table */
+	uint8_t congestion; /* enum tcp_congestion */
 };
 
 static_assert(sizeof(struct conn) <= 256, "the hot half is four cache lines");

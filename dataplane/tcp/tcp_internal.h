@@ -7,7 +7,7 @@
 #include "dataplane/base/rng.h"
 #include "dataplane/base/wheel.h"
 #include "dataplane/tcp/tcp_conn.h"
-#include "dataplane/tcp/tcp_sack.h"
+#include "dataplane/tcp/tcp_flight.h"
 #include "dataplane/tcp/tcp_trace.h"
 
 #include <rte_mempool.h>
@@ -29,7 +29,7 @@ enum {
 	FIN_WAIT_2_US = 60 * 1000000, /* since the peer was last heard */
 	DUPACKS = 3,                  /* RFC 5681 */
 	RETRY_FLUSH_US = 1000,        /* back-pressure: try again */
-	CHALLENGE_PERIOD_US = 1000000,
+	CHALLENGE_PERIOD_MS = 1000,
 	COOKIE_PERIOD_US = 64 * 1000000,
 	HALF_LISTS = SYN_ACK_RETRIES_MAX + 2, /* by SYN-ACKs sent: none to all */
 };
@@ -72,11 +72,11 @@ struct tcp {
 	struct conn *conns;
 	struct conn_cold *colds;
 	struct conn_list idle, ready, output; /* idle: free records, the longest free first */
-	bool freed; /* send queues gave something back since the last wake-up */
+	bool freed;                   /* send queues gave something back since the last wake-up */
 	uint32_t starved, conns_used; /* starved: head, in no order */
 	struct tcp_table table;
 	struct wheel wheel;
-	struct pool nodes, boards, halves;
+	struct pool nodes, flights, halves;
 	struct conn_list half_lists[HALF_LISTS]; /* tcp_half.c */
 	struct hash_key cookie_keys[2];          /* of cookie_period and the one before */
 	uint64_t cookie_period, cookie_sent_us;  /* 0: none yet */
@@ -178,27 +178,6 @@ void tcp_ack_process(
 	struct tcp *t, struct conn *c, const struct segment *s, struct tcp_effects *fx);
 void tcp_rtt_sample(struct conn *c, uint64_t rtt_us);
 uint32_t tcp_rto_us(const struct tcp *t, const struct conn *c); /* with back-off */
-
-/* tcp_congestion.c: how much may be in the network */
-void tcp_congestion_start(struct tcp *t, struct conn *c);
-void tcp_congestion_acked(struct tcp *t, struct conn *c, uint32_t bytes);
-void tcp_congestion_loss(struct tcp *t, struct conn *c, uint32_t flight);    /* halves */
-void tcp_congestion_timeout(struct tcp *t, struct conn *c, uint32_t flight); /* one segment */
-void tcp_congestion_idle(struct tcp *t, struct conn *c, uint64_t now_us);    /* before sending */
-
-/* tcp_loss.c: what is in flight, and what to send again */
-uint32_t tcp_in_flight(const struct tcp *t, const struct conn *c);
-/* How an ACK bears on loss: what it moved, and what it told. */
-struct ack_news {
-	uint32_t acked;  /* sequence numbers it acknowledged for the first time */
-	uint32_t sacked; /* bytes its SACK blocks told for the first time */
-	bool duplicate;  /* RFC 5681 2's definition */
-};
-uint32_t tcp_loss_sack(struct tcp *t, struct conn *c, const struct segment *s);
-void tcp_loss_ack(struct tcp *t, struct conn *c, const struct ack_news *news);
-void tcp_loss_timeout(struct tcp *t, struct conn *c);
-void tcp_loss_restart(struct tcp *t, struct conn *c);
-struct board_flight tcp_flight(const struct tcp *t, const struct conn *c);
 
 /* tcp_recv.c: bytes in order, and bytes ahead of a gap */
 void tcp_recv_accept(struct tcp *t, struct conn *c, struct segment *s, struct tcp_effects *fx);

@@ -13,13 +13,6 @@ static uint32_t queue_end(const struct conn *c)
 	return conn_send_end(c) + ((c->flags & CONN_FIN_QUEUED) != 0);
 }
 
-static struct board *board_of(const struct tcp *t, const struct conn *c)
-{
-	const uint32_t index = conn_cold(t, c)->board;
-
-	return index == TCP_NONE ? NULL : pool_at(&t->boards, index);
-}
-
 /* The segment [from, to), as payload and FIN. */
 static struct outgoing cut(const struct conn *c, struct tcp_range r)
 {
@@ -64,7 +57,7 @@ static bool is_silly(const struct tcp *t, const struct conn *c, const struct out
 /* New data, or after a timeout old data from SND.NXT on. False: nothing may be sent. */
 static bool choose_next(struct tcp *t, struct conn *c, struct outgoing *o)
 {
-	const struct board *b = board_of(t, c);
+	const struct board *b = tcp_board_of(t, c);
 	struct tcp_range within = {c->snd_nxt, queue_end(c)};
 
 	if (b != NULL && seq_lt(c->snd_nxt, c->snd_max)) {
@@ -93,8 +86,8 @@ static bool choose_next(struct tcp *t, struct conn *c, struct outgoing *o)
 /* RFC 6675 4, NextSeg (): lost data, new data, then what may be lost, then the rescue. */
 static bool choose_in_recovery(struct tcp *t, struct conn *c, struct outgoing *o)
 {
-	const struct board *b = board_of(t, c);
-	const struct board_flight f = tcp_flight(t, c);
+	const struct board *b = tcp_board_of(t, c);
+	const struct board_flight f = tcp_board_flight(t, c);
 	const uint32_t top = board_top(b, c->snd_una);
 	struct tcp_range hole;
 
@@ -120,7 +113,7 @@ static bool choose_in_recovery(struct tcp *t, struct conn *c, struct outgoing *o
 /* The first segment of a recovery, whatever cwnd says (RFC 5681 3.2, RFC 6675 5 (4.3)). */
 static bool choose_retransmit(struct tcp *t, struct conn *c, struct outgoing *o)
 {
-	const struct board *b = board_of(t, c);
+	const struct board *b = tcp_board_of(t, c);
 	struct tcp_range hole = {c->snd_una, c->snd_max};
 
 	c->flags &= ~(uint32_t)CONN_RETRANSMIT;
@@ -156,12 +149,16 @@ static void sent(struct tcp *t, struct conn *c, const struct outgoing *o)
 	}
 	if (c->snd_una == c->snd_max)
 		c->progress_us = t->now_us;
-	if (seq_gt(end, c->snd_max))
+	if (seq_gt(end, c->snd_max)) {
 		counter_add(t->conf.counters, COUNTER_TCP_TX_BYTES,
 			o->size - RTE_MIN(o->size, c->snd_max - o->seq));
+		tcp_tail_disarm(t, c); /* counted from the last new segment */
+	}
 	if ((c->flags & CONN_RECOVERY_SACK) != 0 &&
-		seq_lt(o->seq, board_top(board_of(t, c), c->snd_una)))
+		seq_lt(o->seq, board_top(tcp_board_of(t, c), c->snd_una)))
 		cold->high_rxt = seq_max(cold->high_rxt, end); /* not by the rescue */
+	if ((c->flags & CONN_RECOVERY_SACK) != 0)
+		tcp_flight_of(t, c)->prr.out += o->size;
 	c->snd_nxt = seq_ge(o->seq, c->snd_nxt) ? end : c->snd_nxt;
 	c->snd_max = seq_max(c->snd_max, end);
 	cold->sent_us = t->now_us;
@@ -194,6 +191,36 @@ static bool send_probe(struct tcp *t, struct conn *c)
 	return true;
 }
 
+/* RFC 8985 7.3: new data if there is any that may go but for cwnd, else the last segment again. */
+static bool send_tail_probe(struct tcp *t, struct conn *c)
+{
+	const uint32_t mss = tcp_payload_max(t, c);
+	const uint32_t last = c->snd_max - RTE_MIN(mss, c->snd_max - c->snd_una);
+	struct outgoing o;
+	bool again = false;
+
+	if (!cut_within(t, c, (struct tcp_range){c->snd_nxt, queue_end(c)}, &o) ||
+		is_silly(t, c, &o)) {
+		again = true;
+		if (!cut_within(t, c, (struct tcp_range){last, c->snd_max}, &o))
+			return true;
+	}
+	if (!tcp_emit(t, c, &o))
+		return false;
+	sent(t, c, &o);
+	tcp_tail_sent(t, c, again);
+	return true;
+}
+
+/* Is a probe due? In a recovery, or after a timeout, other rules decide. */
+static bool tail_probe_is_due(const struct tcp *t, const struct conn *c)
+{
+	const struct flight *f = tcp_flight_of(t, c);
+
+	return f != NULL && f->tail.due && (c->flags & CONN_RECOVERY) == 0 &&
+	       c->snd_nxt == c->snd_max && c->snd_una != c->snd_max;
+}
+
 /* All that may be sent now. False: no room or no buffer. */
 static bool send_data(struct tcp *t, struct conn *c)
 {
@@ -202,6 +229,8 @@ static bool send_data(struct tcp *t, struct conn *c)
 	if (c->mss < c->mss_max)
 		tcp_path_age(t, c);
 	if ((c->flags & CONN_PROBE) != 0 && !send_probe(t, c))
+		return false;
+	if (tail_probe_is_due(t, c) && !send_tail_probe(t, c))
 		return false;
 	if (c->snd_una == c->snd_max && c->send_bytes > 0)
 		tcp_congestion_idle(t, c, t->now_us);
@@ -222,6 +251,7 @@ static bool send_data(struct tcp *t, struct conn *c)
 		c->retransmit_us = t->now_us + tcp_rto_us(t, c);
 		c->progress_us = t->now_us;
 	}
+	tcp_tail_arm(t, c);
 	return true;
 }
 

@@ -11,7 +11,8 @@
 enum {
 	HEADERS = 40,  /* IPv4 and TCP, without options: RFC 6691 */
 	MTU_MIN = 552, /* smaller ones are not believed: a lie would cost too much */
-	AGE_US = 600 * 1000000,
+	SECOND_US = 1000000,
+	AGE_US = 600 * SECOND_US,
 	PATH_WAYS = 4,
 	PATH_SETS = TCP_PATHS / PATH_WAYS,
 };
@@ -75,7 +76,7 @@ static void set_mss(struct tcp *t, struct conn *c, uint64_t now_us)
 	const struct tcp_path *path = look_up(t, c->tuple.peer, now_us);
 
 	c->mss = path == NULL ? c->mss_max : mss_of(c, path->mtu);
-	conn_cold(t, c)->path_us = path == NULL ? 0 : path->until_us;
+	conn_cold(t, c)->path_s = path == NULL ? 0 : (uint32_t)(path->until_us / SECOND_US);
 }
 
 void tcp_path_start(struct tcp *t, struct conn *c, uint64_t now_us)
@@ -86,7 +87,7 @@ void tcp_path_start(struct tcp *t, struct conn *c, uint64_t now_us)
 
 void tcp_path_age(struct tcp *t, struct conn *c)
 {
-	if (t->now_us >= conn_cold(t, c)->path_us)
+	if (t->now_us / SECOND_US >= conn_cold(t, c)->path_s)
 		set_mss(t, c, t->now_us);
 }
 
@@ -94,7 +95,7 @@ static void shrink(struct tcp *t, struct conn *c, uint16_t mtu)
 {
 	ASSERT(mtu >= MTU_MIN);
 	c->mss = mss_of(c, mtu);
-	conn_cold(t, c)->path_us = t->now_us + AGE_US;
+	conn_cold(t, c)->path_s = (uint32_t)((t->now_us + AGE_US) / SECOND_US);
 	remember(t, c->tuple.peer, mtu, t->now_us);
 	counter_add(t->conf.counters, COUNTER_TCP_PATH_SHRUNK, 1);
 }

@@ -64,7 +64,7 @@ uint32_t board_bytes(const struct board *b, uint32_t upto)
 }
 
 /* RFC 6675 4, IsLost (): three ranges, or more than two segments' bytes, lie above. */
-uint32_t board_lost_edge(const struct board *b, const struct board_flight *f)
+static uint32_t lost_by_count(const struct board *b, const struct board_flight *f)
 {
 	uint32_t bytes = 0;
 
@@ -74,6 +74,11 @@ uint32_t board_lost_edge(const struct board *b, const struct board_flight *f)
 			return b->range[i].left;
 	}
 	return f->una;
+}
+
+uint32_t board_lost_edge(const struct board *b, const struct board_flight *f)
+{
+	return seq_max(lost_by_count(b, f), seq_min(f->lost, board_top(b, f->una)));
 }
 
 /* Bytes of [left, right) below edge. */

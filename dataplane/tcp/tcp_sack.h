@@ -20,6 +20,7 @@ struct board_flight {
 	uint32_t max;      /* HighData + 1 */
 	uint32_t high_rxt; /* HighRxt + 1; una when nothing was retransmitted */
 	uint32_t mss;
+	uint32_t lost; /* by time: what is not reported below; una: nothing */
 };
 
 void board_init(struct board *b);

@@ -34,16 +34,18 @@ struct model {
 	uint32_t base; /* sequence number of flag 0 */
 	bool told[SPAN];
 	uint32_t una, high_rxt; /* as indices */
+	uint32_t lost;          /* by time; una: nothing */
 };
 
 static void compare(const struct board *b, const struct model *m)
 {
 	const struct board_flight f = {
-		m->base + m->una, m->base + SPAN, m->base + m->high_rxt, MSS};
+		m->base + m->una, m->base + SPAN, m->base + m->high_rxt, MSS, m->base + m->lost};
 	uint32_t told = 0;
 	uint32_t ranges = 0;
 	uint32_t above = 0;
 	uint32_t lost = m->una;
+	uint32_t top = m->una;
 	uint32_t pipe = 0;
 
 	board_check(b, &f);
@@ -52,11 +54,15 @@ static void compare(const struct board *b, const struct model *m)
 		if (!m->told[i])
 			continue;
 		above++;
+		top = top > i ? top : i + 1;
 		const bool begins = i == m->una || !m->told[i - 1];
 		ranges += begins;
 		if (begins && lost == m->una && (ranges >= 3 || above > 2 * MSS))
 			lost = i;
 	}
+	/* RFC 8985: what time tells, below the highest report. */
+	const uint32_t late = m->lost < top ? m->lost : top;
+	lost = late > lost ? late : lost;
 	for (uint32_t i = m->una; i < SPAN; i++) {
 		told += m->told[i];
 		if (!m->told[i])
@@ -95,6 +101,7 @@ static void step(struct board *b, struct model *m, struct rng *r)
 		while (m->una < SPAN && m->told[m->una])
 			m->una++;
 		m->high_rxt = m->high_rxt < m->una ? m->una : m->high_rxt;
+		m->lost = m->lost < m->una ? m->una : m->lost;
 		board_advance(b, m->base + m->una);
 		return;
 	}
@@ -111,6 +118,7 @@ static void step(struct board *b, struct model *m, struct rng *r)
 	CU_ASSERT_EQUAL(
 		board_add(b, (struct tcp_range){m->base + left, m->base + left + size}), news);
 	m->high_rxt = m->una + rng_below(r, SPAN - m->una);
+	m->lost = rng_chance(r, 500000) ? m->una : m->una + rng_below(r, SPAN - m->una);
 }
 
 static void against_a_map(void)

@@ -69,9 +69,10 @@ void tcp_timer_arm(struct tcp *t, struct conn *c)
 bool tcp_challenge_allowed(struct tcp *t, struct conn *c, uint64_t now_us)
 {
 	struct conn_cold *cold = conn_cold(t, c);
+	const uint32_t now_ms = (uint32_t)(now_us / 1000) | 1; /* 0: never yet */
 
-	if (cold->challenge_us == 0 || now_us - cold->challenge_us >= CHALLENGE_PERIOD_US) {
-		cold->challenge_us = now_us;
+	if (cold->challenge_ms == 0 || now_ms - cold->challenge_ms >= CHALLENGE_PERIOD_MS) {
+		cold->challenge_ms = now_ms;
 		cold->challenge_left = (uint8_t)(8 + rng_below(&t->rng, 8));
 	}
 	if (cold->challenge_left == 0)
@@ -116,6 +117,8 @@ static bool retransmit_timeout(struct tcp *t, struct conn *c, uint64_t now_us)
 {
 	if (!conn_is_synchronized(c))
 		return syn_timeout(t, c, now_us);
+	if (tcp_tail_fire(t, c, now_us))
+		return true;
 	if ((c->flags & CONN_PERSIST) != 0 || c->snd_wnd == 0) {
 		tcp_loss_restart(t, c);
 		c->flags |= CONN_PERSIST | CONN_PROBE;

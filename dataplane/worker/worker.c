@@ -99,6 +99,7 @@ static struct tcp_conf tcp_conf_of(const struct worker *w)
 		.keepalive_interval_us = c->tcp_keepalive_us / 8,
 		.keepalive_probes = 5,
 		.user_timeout_us = c->tcp_user_timeout_us,
+		.congestion = tcp_congestion_named(c->congestion),
 		.headers = w->conf.pools.headers,
 		.copies = w->conf.pools.copies,
 		.held = w->conf.pools.held,

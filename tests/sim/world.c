@@ -50,6 +50,7 @@ struct world_conf world_defaults(uint64_t seed)
 		.wal_bytes_max = 64 << 20,
 		.sync_interval_us = 100000,
 		.durability = "synced",
+		.congestion = "cubic",
 		.connect_timeout_us = 10000000,
 		.grant_timeout_us = 5000000,
 		.park_timeout_us = 1000000,

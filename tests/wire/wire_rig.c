@@ -169,6 +169,7 @@ static void open_stacks(struct rig *r)
 		.keepalive_interval_us = c->interval_us,
 		.keepalive_probes = c->probes,
 		.user_timeout_us = c->user_timeout_us,
+		.congestion = c->congestion,
 		.headers = r->headers,
 		.copies = r->copies,
 		.held = r->held,

@@ -44,6 +44,7 @@ struct rig_conf {
 	uint64_t keepalive_us, interval_us, user_timeout_us, time_wait_us;
 	uint32_t probes;
 	uint64_t start_us;
+	enum tcp_congestion congestion;
 };
 
 struct rig {

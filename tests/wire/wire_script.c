@@ -98,6 +98,8 @@ static bool conf_word(struct script *s, const char *word)
 		c->mtu = (uint16_t)strtoul(value, NULL, 0);
 	else if ((value = value_of(word, "segs")) != NULL)
 		c->segs_max = (uint16_t)strtoul(value, NULL, 0);
+	else if ((value = value_of(word, "congestion")) != NULL)
+		c->congestion = tcp_congestion_named(value);
 	else if ((value = value_of(word, "our_isn")) != NULL)
 		s->want_isn = (int64_t)strtoul(value, NULL, 0);
 	else
