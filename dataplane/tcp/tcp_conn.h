@@ -76,7 +76,7 @@ struct conn {
 	uint32_t snd_wnd; /* bytes */
 	uint32_t snd_wl1, snd_wl2;
 	uint32_t cwnd, ssthresh;
-	uint16_t mss; /* payload and options of a segment */
+	uint16_t mss, mss_max; /* payload and options; less than both ends take on a narrow path */
 	uint8_t dupacks;
 	/* receiving */
 	uint8_t unacked_segments; /* data segments since our last ACK */
@@ -84,7 +84,6 @@ struct conn {
 	uint32_t rcv_adv; /* right edge of the window as advertised */
 	uint32_t last_ack_sent;
 	uint32_t recv_bytes; /* in the receive queue */
-	uint16_t mss_max;    /* what both ends take; mss is less while the path is narrower */
 	struct rte_mbuf *recv_head, *recv_tail;
 	/* the send queue */
 	uint32_t send_head, send_tail; /* nodes */
@@ -107,11 +106,11 @@ struct conn {
 
 struct conn_cold {
 	uint64_t rtt_start_us;
-	uint64_t sent_us;      /* last data segment, for restart after idle */
+	uint64_t sent_us,
+		path_us;       /* last data segment, for restart after idle; end of mss < mss_max */
 	uint64_t ts_recent_us; /* when ts_recent was taken */
 	uint64_t probe_us;     /* last keepalive probe; when draining began */
 	uint64_t challenge_us; /* start of the period that challenge_left belongs to */
-	uint64_t path_us;      /* when mss < mss_max is forgotten */
 	uint32_t iss, irs;
 	uint32_t snd_wnd_max;
 	uint32_t acked_bytes; /* of RFC 3465's appropriate byte counting */
