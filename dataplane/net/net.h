@@ -13,6 +13,7 @@
 #include "dataplane/base/counters.h"
 #include "dataplane/base/hash.h"
 #include "dataplane/base/prefix.h"
+#include "dataplane/net/error.h"
 
 #include <rte_byteorder.h>
 #include <rte_mbuf.h>
@@ -27,24 +28,6 @@ enum {
 /* Hands frames to the NIC; takes the first ones and returns how many. Counts NIC_*, as drivers do.
  */
 typedef uint16_t net_transmit(void *owner, struct rte_mbuf **frames, uint16_t n);
-
-/* What an ICMP error says of a TCP segment that it quotes. Its form is checked, and that the
- * address is ours; whether such a segment was ever sent is for TCP to judge (RFC 5927 4). */
-enum net_error_kind {
-	NET_ERROR_UNREACHABLE = 1, /* nobody there, or no way: unreachable, time exceeded, ... */
-	NET_ERROR_TOO_BIG,         /* RFC 1191: fragmentation needed */
-};
-
-struct net_error {
-	enum net_error_kind kind;
-	uint16_t mtu;                /* TOO_BIG: of the next hop; 0: its router does not say */
-	uint16_t size;               /* of the quoted packet, as its header says */
-	rte_be32_t src, dst;         /* of the quoted packet: ours, the peer's */
-	uint16_t src_port, dst_port; /* host order */
-	uint32_t seq;
-};
-
-typedef void net_on_error(void *owner, const struct net_error *e, uint64_t now_us);
 
 /* A frame that was put together from fragments. True: it belongs to another worker, who has got it.
  */

@@ -81,8 +81,6 @@ MUST_USE enum err tcp_connect(struct tcp *t, rte_be32_t address, uint16_t port, 
 	uint64_t user, struct tcp_id *id, uint64_t now_us);
 
 void tcp_rx(struct tcp *t, struct net_packet *packet, uint64_t now_us); /* takes packet->mbuf */
-/* What an ICMP error says of a segment of ours (net_conf.on_error). */
-void tcp_icmp(struct tcp *t, const struct net_error *e, uint64_t now_us);
 MUST_USE bool tcp_next_event(struct tcp *t, struct tcp_event *out);
 void tcp_set_user(struct tcp *t, struct tcp_id id, uint64_t user);
 

@@ -76,7 +76,7 @@ struct conn {
 	uint32_t snd_wnd; /* bytes */
 	uint32_t snd_wl1, snd_wl2;
 	uint32_t cwnd, ssthresh;
-	uint16_t mss; /* payload and options of a segment */
+	uint16_t mss, mss_max; /* payload and options; less than both ends take on a narrow path */
 	uint8_t dupacks;
 	/* receiving */
 	uint8_t unacked_segments; /* data segments since our last ACK */
@@ -84,7 +84,6 @@ struct conn {
 	uint32_t rcv_adv; /* right edge of the window as advertised */
 	uint32_t last_ack_sent;
 	uint32_t recv_bytes; /* in the receive queue */
-	uint16_t mss_max;    /* what both ends take; mss is less while the path is narrower */
 	struct rte_mbuf *recv_head, *recv_tail;
 	/* the send queue */
 	uint32_t send_head, send_tail; /* nodes */

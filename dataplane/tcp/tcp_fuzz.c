@@ -9,6 +9,7 @@
 #include "dataplane/base/reader.h"
 #include "dataplane/base/writer.h"
 #include "dataplane/net/buffers.h"
+#include "dataplane/tcp/tcp_icmp.h"
 #include "dataplane/tcp/tcp_internal.h"
 #include "tests/unit/eal.h"
 

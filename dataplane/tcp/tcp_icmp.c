@@ -4,6 +4,8 @@
  * 5927 4.1), and then no more than it must: an open connection outlives it (RFC 1122 4.2.3.9, RFC
  * 5461 2), whatever its code; only an attempt to connect ends.
  * Not here: the message's form (dataplane/net/icmp.c), the path's MTU (tcp_path.c). */
+#include "dataplane/tcp/tcp_icmp.h"
+
 #include "dataplane/tcp/tcp_internal.h"
 
 /* NULL: of nobody, or of a connection that waits out its time. */

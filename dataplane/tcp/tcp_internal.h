@@ -8,13 +8,13 @@
 #include "dataplane/base/wheel.h"
 #include "dataplane/tcp/tcp_conn.h"
 #include "dataplane/tcp/tcp_flight.h"
+#include "dataplane/tcp/tcp_path.h"
 #include "dataplane/tcp/tcp_trace.h"
 
 #include <rte_mempool.h>
 
 enum {
 	TCP_LISTENERS = 64,
-	TCP_PATHS = 1024,             /* peers whose path MTU is remembered */
 	SEND_COPY_MAX = 256,          /* pieces up to this are copied into the header's buffer */
 	SEND_LEND_MIN = 128,          /* what is lent and no larger is copied at once */
 	SEND_REFS_MAX = 60000,        /* an mbuf's count has 16 bits */
@@ -39,15 +39,6 @@ struct listener {
 	uint16_t port;
 	uint32_t backlog;
 	uint32_t waiting; /* established, and the application not told yet */
-};
-
-struct timewait; /* tcp_timewait.c */
-
-/* What is known of the way to a peer, until it is too old. */
-struct tcp_path {
-	uint64_t until_us;
-	rte_be32_t peer;
-	uint16_t mtu;
 };
 
 /* A piece of a send queue. */
@@ -229,12 +220,6 @@ uint32_t tcp_timestamp(const struct conn *c, uint64_t now_us);
 /* tcp_timer.c */
 void tcp_timer_arm(struct tcp *t, struct conn *c);
 bool tcp_challenge_allowed(struct tcp *t, struct conn *c, uint64_t now_us);
-
-/* tcp_path.c: how large a packet may be on the way to the peer */
-void tcp_path_start(struct tcp *t, struct conn *c, uint64_t now_us); /* once mss is negotiated */
-void tcp_path_age(struct tcp *t, struct conn *c);                    /* while mss < mss_max */
-void tcp_path_too_big(struct tcp *t, struct conn *c, const struct net_error *e);
-void tcp_path_timeout(struct tcp *t, struct conn *c); /* before it is taken for a loss */
 
 /* tcp_timewait.c */
 size_t tcp_timewait_bytes(uint32_t count);

@@ -3,6 +3,7 @@
 
 #include "dataplane/base/assert.h"
 #include "dataplane/base/effect.h"
+#include "dataplane/tcp/tcp_icmp.h"
 #include "dataplane/worker/attempts.h"
 #include "dataplane/worker/route.h"
 #include "dataplane/worker/tiers.h"

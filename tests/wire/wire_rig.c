@@ -2,6 +2,7 @@
 #include "tests/wire/wire_rig.h"
 
 #include "dataplane/base/writer.h"
+#include "dataplane/tcp/tcp_icmp.h"
 #include "tests/unit/eal.h"
 
 #include <stdio.h>
