@@ -206,7 +206,7 @@ struct rig *rig_create(void)
 	r->cp = region(SHM_CP);
 	r->w.counters = &r->counters;
 	r->w.conf.counters = &r->counters;
-	r->w.conf.link = (struct box_link){r->dp, r->cp, -1};
+	r->w.conf.link = (struct box_link){.dp_region = r->dp, .cp_region = r->cp, .doorbell = -1};
 	r->w.conf.config = (struct shm_config){.connections_max = RIG_CONNECTIONS,
 		.outbound_max = RIG_OUTBOUND,
 		.sessions_max = 16,

@@ -238,7 +238,9 @@ void world_build(struct world *w, const struct world_conf *conf)
 		w->box[i].worker = (uint16_t)i;
 		w->box[i].config = conf->config;
 		w->box[i].counters = shm_counters(w->region[SHM_DP_COUNTERS], i);
-		w->box[i].link = (struct box_link){w->region[SHM_DP], w->region[SHM_CP], -1};
+		w->box[i].link = (struct box_link){.dp_region = w->region[SHM_DP],
+			.cp_region = w->region[SHM_CP],
+			.doorbell = -1};
 	}
 	build_wire(w, conf);
 	for (uint32_t i = 0; i < w->config.workers; i++)
