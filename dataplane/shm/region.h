@@ -34,8 +34,8 @@ enum {
 	SHM_PART_BYTES = 128 << 10, /* text of one slot; longer ones go in parts */
 	SHM_PAGE = 4096,
 	SHM_LIVE_BYTES = SHM_PAGE + (16 << 20), /* per worker: a head, a million of 16 bytes */
-	SHM_ABI = 5,                            /* of this build */
-	SHM_ABI_OLDEST = 5,                     /* the oldest that it can work with */
+	SHM_ABI = 5,
+	SHM_ABI_OLDEST = 5, /* of this build; the oldest that it can work with */
 };
 
 #define SHM_MAGIC 0x786f626c616e6773u /* "sgnalbox" */
@@ -48,9 +48,8 @@ struct shm_header {
 	uint64_t size;
 	uint64_t generation;   /* counts starts of the writer; 0: never started */
 	uint64_t heartbeat_us; /* monotonic; the writer's last turn */
-	uint32_t pid;
-	uint32_t ready;    /* 1: the writer serves */
-	uint32_t sleeping; /* 1: the writer waits for its doorbell (doorbell.h) */
+	uint32_t pid, ready;   /* ready: 1 while the writer serves */
+	uint32_t sleeping;     /* 1: the writer waits for its doorbell (doorbell.h) */
 	uint32_t spare;
 	uint8_t reserved[SHM_PAGE - 64];
 };

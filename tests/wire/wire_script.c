@@ -23,9 +23,8 @@ struct script {
 	uint32_t read_at, written;
 	int line, depth;
 	char *why;
-	char *words[WORDS];
+	char *words[WORDS], buffer[LINE];
 	unsigned word_count;
-	char buffer[LINE];
 };
 
 __attribute__((format(printf, 2, 3))) static bool fail(struct script *s, const char *format, ...)
@@ -616,7 +615,6 @@ static const char *state_now(struct script *s)
 static bool do_state(struct script *s)
 {
 	const char *is = state_now(s);
-
 	return strcmp(is, s->words[1]) == 0 || fail(s, "state is %s", is);
 }
 
@@ -683,8 +681,7 @@ static void peer_syn(struct script *s, char options[128], unsigned *window, bool
 
 static bool do_established(struct script *s)
 {
-	char options[128];
-	char text[512];
+	char options[128], text[512];
 	unsigned window;
 	bool ts;
 
@@ -697,8 +694,7 @@ static bool do_established(struct script *s)
 
 static bool do_connected(struct script *s)
 {
-	char options[128];
-	char text[512];
+	char options[128], text[512];
 	unsigned window;
 	bool ts;
 
