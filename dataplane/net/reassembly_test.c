@@ -306,7 +306,7 @@ static void buffers_are_bounded(void)
 	struct rig *r = open_with_peer(0);
 
 	for (uint16_t id = 0; id < 16; id++)
-		for (uint16_t i = 0; i < REASSEMBLY_PIECES; i++) {
+		for (uint32_t i = 0; i < REASSEMBLY_PIECES; i++) {
 			const struct part p = {(uint16_t)(i * 48), (uint16_t)(i * 48 + 48), true,
 				.id = id, .protocol = TCP};
 			CU_ASSERT_FALSE(give(r, &p, NULL, 1));
@@ -321,7 +321,7 @@ static void a_packet_in_too_many_pieces(void)
 {
 	struct rig *r = open_with_peer(0);
 
-	for (uint16_t i = 0; i <= REASSEMBLY_PIECES; i++) {
+	for (uint32_t i = 0; i <= REASSEMBLY_PIECES; i++) {
 		const struct part p = {
 			(uint16_t)(i * 48), (uint16_t)(i * 48 + 48), true, .protocol = TCP};
 		CU_ASSERT_FALSE(give(r, &p, NULL, 1));
