@@ -36,6 +36,27 @@ static struct controlplane *control(void)
 	return cp;
 }
 
+/* What is accepted as a request means the same when it is said again. */
+static void say_again(struct span request)
+{
+	static struct ipc_request first, again;
+	static uint8_t out[IPC_MESSAGE_MAX];
+
+	if (ipc_decode_request(request, &first) != ERR_NONE)
+		return;
+	const size_t said = ipc_encode_request(&first, out);
+	ASSERT(said <= sizeof(out));
+	const enum err e = ipc_decode_request(span_of(out, said), &again);
+	ASSERT(e == ERR_NONE);
+	ASSERT(again.type == first.type && again.token == first.token);
+	if (first.type == IPC_SET_IMPAIR)
+		ASSERT(strncmp(again.text, first.text, sizeof(again.text)) == 0);
+	if (first.type == IPC_LIST_SESSIONS)
+		ASSERT(memcmp(&again.list, &first.list, sizeof(again.list)) == 0);
+	if (first.type == IPC_INSPECT)
+		ASSERT(memcmp(&again.inspect, &first.inspect, sizeof(again.inspect)) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct ipc_reply reply, again;
@@ -44,6 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const enum err e = ipc_decode_reply(span_of(out, said), &reply);
 
 	ASSERT(e == ERR_NONE);
+	say_again((struct span){data, size});
 	/* As a reply: what is accepted is encoded to the same again, but for unterminated names. */
 	if (ipc_decode_reply((struct span){data, size}, &reply) != ERR_NONE)
 		return 0;
