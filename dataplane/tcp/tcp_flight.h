@@ -93,6 +93,7 @@ void tcp_tail_arm(struct tcp *t, struct conn *c);
 void tcp_tail_disarm(struct tcp *t, struct conn *c);
 bool tcp_tail_fire(struct tcp *t, struct conn *c, uint64_t now_us); /* false: the timeout */
 void tcp_tail_sent(struct tcp *t, struct conn *c, bool again);
+void tcp_tail_skipped(struct tcp *t, struct conn *c);
 void tcp_tail_ack(struct tcp *t, struct conn *c, const struct ack_news *news);
 
 /* tcp_undo.c: timeouts that were none */

@@ -202,8 +202,10 @@ static bool send_tail_probe(struct tcp *t, struct conn *c)
 	if (!cut_within(t, c, (struct tcp_range){c->snd_nxt, queue_end(c)}, &o) ||
 		is_silly(t, c, &o)) {
 		again = true;
-		if (!cut_within(t, c, (struct tcp_range){last, c->snd_max}, &o))
+		if (!cut_within(t, c, (struct tcp_range){last, c->snd_max}, &o)) {
+			tcp_tail_skipped(t, c);
 			return true;
+		}
 	}
 	if (!tcp_emit(t, c, &o))
 		return false;

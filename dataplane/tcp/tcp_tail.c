@@ -99,6 +99,17 @@ void tcp_tail_sent(struct tcp *t, struct conn *c, bool again)
 	f->tail.end_seq = c->snd_max;
 }
 
+/* The window leaves room for none. It counts as sent, or the timer of the next would for ever come
+ * before the timeout, which asks for the window. */
+void tcp_tail_skipped(struct tcp *t, struct conn *c)
+{
+	struct flight *f = tcp_flight_of(t, c);
+
+	f->tail.due = f->tail.again = false;
+	f->tail.probing = true;
+	f->tail.end_seq = c->snd_max;
+}
+
 /* RFC 8985 7.4.2: what became of the probe. A retransmitted one that was needed, and alone filled
  * the gap, hides a loss that congestion control must hear of. */
 static void judge_probe(
@@ -123,6 +134,7 @@ void tcp_tail_ack(struct tcp *t, struct conn *c, const struct ack_news *news)
 
 	if (f == NULL)
 		return;
+	f->tail.due &= news->acked == 0;
 	judge_probe(t, c, &f->tail, news);
 	if (!f->has_board || f->board.count == 0 || (c->flags & CONN_RECOVERY) != 0) {
 		if (f->tail.timer == TAIL_REORDER)
