@@ -3,7 +3,6 @@
  *
  * A flipped bit has two good ends: the store is refused, or everything that was completed is there.
  */
-#include "dataplane/base/poison.h"
 #include "dataplane/base/rng.h"
 #include "tests/durability/rig.h"
 #include "tests/unit/unit.h"
@@ -16,13 +15,6 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* RocksDB is not instrumented: under the sanitizers a few show what our part of it does. */
-#ifdef POISON_ON
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
 
 enum {
 	FLIPS = SANITIZED ? 30 : 100,

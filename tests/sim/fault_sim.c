@@ -4,7 +4,6 @@
  * SIGNALBOX_SEED gives it again. One of them alone, with a report: SIGNALBOX_SEED=n fault_sim
  * one_seed. */
 #include "dataplane/base/attr.h"
-#include "dataplane/base/poison.h"
 #include "tests/sim/scene.h"
 #include "tests/unit/unit.h"
 
@@ -13,13 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-/* Under the sanitizers everything takes ten times as long, and the plain run has judged it. */
-#ifdef POISON_ON
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
 
 enum {
 	FRESH = SANITIZED ? 15 : 100,

@@ -4,19 +4,11 @@
  * SIGNALBOX_SEED gives it again. One of them alone, with what it counted: SIGNALBOX_SEED=n
  * stream_sim streams_of_one_seed. */
 #include "dataplane/base/attr.h"
-#include "dataplane/base/poison.h"
 #include "tests/sim/stream_play.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-/* Under the sanitizers everything takes ten times as long, and the plain run has judged it. */
-#ifdef POISON_ON
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
 
 enum {
 	FRESH = SANITIZED ? 60 : 200,

@@ -10,8 +10,18 @@
  * exit code is the number of failed tests, at most 100. Assertions are CUnit's
  * CU_ASSERT and friends. Not here: fuzzing, packet scripts, conversations. */
 #pragma once
+#include "dataplane/base/poison.h"
+
 #include <CUnit/CUnit.h>
 #include <stddef.h>
+
+/* Under the sanitizers everything takes ten times as long, and the plain run has judged it: there
+ * a few of many do. */
+#ifdef POISON_ON
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
 
 struct unit_test {
 	const char *name; /* lower case, words joined by _ */
