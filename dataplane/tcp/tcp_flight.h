@@ -25,8 +25,7 @@ struct tail {
 	uint32_t edge;      /* reported up to here when the timer was armed */
 	uint32_t lost_edge; /* if has_lost_edge: what is not reported below is lost */
 	uint8_t timer;      /* enum tail_timer */
-	bool due;           /* a probe leaves with the next flush */
-	bool probing;       /* one is out */
+	bool due, probing;  /* a probe leaves with the next flush; one is out */
 	bool again;         /* ... and was a retransmission */
 	bool has_lost_edge;
 };
