@@ -118,11 +118,11 @@ void *mem_calloc(mem_size_t count, mem_size_t size)
 	return at;
 }
 
-void mem_free(void *at)
+void mem_free(void *mem)
 {
-	struct block *b = (struct block *)at - 1;
+	struct block *b = (struct block *)mem - 1;
 
-	if (at == NULL)
+	if (mem == NULL)
 		return;
 	b->next->prev = b->prev;
 	b->prev->next = b->next;
@@ -130,10 +130,10 @@ void mem_free(void *at)
 	free(b);
 }
 
-void *mem_trim(void *at, mem_size_t size)
+void *mem_trim(void *mem, mem_size_t size)
 {
 	(void)size;
-	return at;
+	return mem;
 }
 
 static struct lwip *of(struct end *e)
