@@ -120,10 +120,9 @@ void *mem_calloc(mem_size_t count, mem_size_t size)
 
 void mem_free(void *mem)
 {
-	struct block *b = (struct block *)mem - 1;
-
 	if (mem == NULL)
 		return;
+	struct block *b = (struct block *)mem - 1;
 	b->next->prev = b->prev;
 	b->prev->next = b->next;
 	block_count--;

@@ -51,8 +51,11 @@ static struct rig_inject segment(uint16_t port, uint8_t flags, uint32_t seq, uin
 static struct tcp_header next(struct rig *r)
 {
 	const struct rig_segment *s = rig_next(r);
+	struct tcp_header h = {0};
 
-	return s == NULL ? (struct tcp_header){0} : s->h;
+	if (s != NULL)
+		h = s->h;
+	return h;
 }
 
 /* Returns the box's ISN. */

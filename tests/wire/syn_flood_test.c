@@ -44,10 +44,13 @@ static void give(struct rig *r, const struct tcp_header *h)
 /* What comes in answer; the flags of the header are 0 when nothing does. */
 static struct tcp_header ask(struct rig *r, const struct tcp_header *h)
 {
+	struct tcp_header answer = {0};
+
 	give(r, h);
 	rig_turn(r);
 	const struct rig_segment *s = rig_next(r);
-	const struct tcp_header answer = s == NULL ? (struct tcp_header){0} : s->h;
+	if (s != NULL)
+		answer = s->h;
 	while (s != NULL)
 		s = rig_next(r);
 	return answer;

@@ -273,7 +273,7 @@ unsigned matrix_print(FILE *to)
 			fprintf(to, " %u:%s", k + 1, cells[i][k] == NULL ? "?" : cells[i][k]);
 		}
 	}
-	fprintf(to, "\n\n%u states, %u segments, %u cells, %u holes\n", STATES, SEGMENTS,
+	fprintf(to, "\n\n%d states, %d segments, %d cells, %u holes\n", STATES, SEGMENTS,
 		STATES * SEGMENTS, holes);
 	return holes;
 }
