@@ -135,7 +135,7 @@ void units_print_percent(uint32_t ppm, char *out, size_t size)
 
 	if (parts != 0) {
 		snprintf(digits, sizeof(digits), ".%04u", parts);
-		for (size_t n = strlen(digits); digits[n - 1] == '0'; n--)
+		for (size_t n = strlen(digits); n > 0 && digits[n - 1] == '0'; n--)
 			digits[n - 1] = '\0';
 	}
 	snprintf(out, size, "%u%s%%", ppm / 10000, digits);

@@ -14,9 +14,9 @@ enum effect {
 
 enum { EFFECT_DETAILS = 32 }; /* details are below; 0: none */
 
-#ifdef EFFECT_POINTS
 __attribute__((weak)) void effect_hook(enum effect e, unsigned detail); /* may not return */
 
+#ifdef EFFECT_POINTS
 static inline void effect_point(enum effect e, unsigned detail)
 {
 	if (effect_hook != 0)

@@ -82,7 +82,7 @@ void box_pools_destroy(struct box_pools *p)
 size_t box_pools_bytes(const struct shm_config *config)
 {
 	struct box_pools unused;
-	struct wanted wanted[8];
+	struct wanted wanted[8] = {{0}};
 	const size_t n = list(&unused, config, wanted);
 	size_t bytes = 0;
 

@@ -118,18 +118,16 @@ static bool frame_sendable(const struct soft *s, const struct rte_mbuf *m)
 static uint16_t send_run(struct soft *s, uint16_t queue, struct rte_mbuf **frames, uint16_t n)
 {
 	const struct soft_queue *q = &s->queue[queue];
-	uint32_t size[SOFT_BURST];
 	uint64_t bytes = 0;
 
-	ASSERT(n <= SOFT_BURST);
 	for (uint16_t i = 0; i < n; i++) {
-		size[i] = frames[i]->pkt_len; /* gone when sent */
+		bytes += frames[i]->pkt_len; /* those that are sent are gone then */
 		if (frames[i]->pool == q->pool)
 			frames[i]->port = RTE_MBUF_PORT_INVALID; /* the PMD's: soft_reclaim.c */
 	}
 	const uint16_t sent = rte_eth_tx_burst(q->port, q->number, frames, n);
-	for (uint16_t i = 0; i < sent; i++)
-		bytes += size[i];
+	for (uint16_t i = sent; i < n; i++)
+		bytes -= frames[i]->pkt_len;
 	counter_add(q->counters, COUNTER_NIC_TX_PACKETS, sent);
 	counter_add(q->counters, COUNTER_NIC_TX_BYTES, bytes);
 	return sent;

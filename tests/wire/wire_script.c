@@ -469,7 +469,7 @@ static bool do_accept(struct script *s)
 
 static bool do_closed(struct script *s)
 {
-	struct tcp_event e;
+	struct tcp_event e = {0};
 	const char *why = s->word_count > 1 ? s->words[1] : "NONE";
 
 	if (!take_event(s, TCP_EVENT_CLOSED, &e))
