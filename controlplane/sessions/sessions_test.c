@@ -448,23 +448,24 @@ static void the_unknown_are_told_to_be_gone(void)
 	rig_fini(&rig);
 }
 
+/* From anna, for bert: its packet id is to be remembered. */
+static const struct rig_store_work recorded = {.targets = {2},
+	.qos = 2,
+	.topic = "t",
+	.payload = "x",
+	.session = 1,
+	.packet_id = 9,
+	.flags = SHM_WORK_RECORD};
+
 static void a_packet_id_is_remembered_until_released(void)
 {
-	struct rig_store_work m = {.worker = 0,
-		.targets = {2},
-		.qos = 2,
-		.topic = "t",
-		.payload = "x",
-		.session = 1,
-		.packet_id = 9,
-		.flags = SHM_WORK_RECORD};
 	const struct shm_work release = {.session = 1, .packet_id = 9};
 
 	with_anna(&anna);
 	join(&bert);
 	rig_said(&rig);
-	rig_publish(&rig, &m);
-	rig_publish(&rig, &m);
+	rig_publish(&rig, &recorded);
+	rig_publish(&rig, &recorded);
 	rig_run(&rig);
 	SAID("0:done2 1:deliver@2#1q2:t=x");
 	CU_ASSERT(counter_get(&rig.counters, COUNTER_PUBLISH_DUPLICATES) == 1);
@@ -476,7 +477,7 @@ static void a_packet_id_is_remembered_until_released(void)
 	SAID("0:place1@0.1 0:ids@1,9 1:place1@0.1");
 	CU_ASSERT(sessions_next_ready(rig.s, &ready) && ready.present);
 	rig_work(&rig, 0, SHM_COMMAND_RELEASE, release, NULL);
-	rig_publish(&rig, &m);
+	rig_publish(&rig, &recorded);
 	rig_run(&rig);
 	SAID("0:done5 1:deliver@2#2q2:t=x");
 	rig_fini(&rig);
@@ -486,14 +487,9 @@ static void a_packet_id_is_remembered_until_released(void)
  * number is that of another client. */
 static void packet_ids_are_not_for_the_next_life(void)
 {
-	const struct rig_store_work m = {.targets = {1},
-		.qos = 2,
-		.topic = "t",
-		.payload = "x",
-		.session = 1,
-		.packet_id = 9,
-		.flags = SHM_WORK_RECORD};
+	struct rig_store_work m = recorded;
 
+	m.targets[0] = 1;
 	with_anna(&anna);
 	CU_ASSERT(rig_publish(&rig, &m) == SESSIONS_TAKEN);
 	rig_run(&rig);
